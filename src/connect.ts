@@ -1,0 +1,56 @@
+/** The dialling side: composes a connector, a session and its store (api.md, "Calling"). */
+import { servedMethods } from './contract.ts';
+import { resolveOptions, resolveScope } from './options.ts';
+import type { ConnectOptions } from './options.ts';
+import { SessionCore } from './session/session-core.ts';
+import { Session } from './session/session.ts';
+import { leaseStore } from './session/store-lease.ts';
+import { memoryStore } from './store/memory.ts';
+import type { Connector } from './transport/link.ts';
+
+/**
+ * Dials a peer and gives the session once its handshake is done.
+ * @throws TypeError for options that make no sense; RpcError `refused` where either side says no; else what the connector, the store
+ * or the handshake failed with.
+ */
+export async function connect(connector: Connector, given: ConnectOptions = {}): Promise<Session> {
+  if (typeof connector?.connect !== 'function') throw new TypeError('connect needs a connector, as `tcp({ host, port })` gives');
+  const options = resolveOptions(given);
+  const scope = resolveScope(given.scope, options.random);
+  const services = servedMethods(options.services);
+  const store = options.store ?? memoryStore({ clock: options.clock });
+  const endStore = await leaseStore(store, options);
+  const dialling = new AbortController();
+  let connected: (session: Session) => void = () => {};
+  let failed: (error: unknown) => void = () => {};
+  const outcome = new Promise<Session>((resolve, reject) => {
+    connected = resolve;
+    failed = reject;
+  });
+  const core = new SessionCore({
+    endpoint: { options, store },
+    role: 'initiator',
+    scope,
+    services,
+    facade: (made) => new Session(made),
+    onConnected: (made) => connected(made.facade),
+    onClosed: (made) => {
+      dialling.abort();
+      failed(made.endError);
+      endStore().catch((error: unknown) => options.log({ level: 'error', event: 'store-failure', message: 'the store failed to close', error }));
+    },
+  });
+  core.start();
+  await dial(connector, core, dialling.signal);
+  return outcome;
+}
+
+async function dial(connector: Connector, core: SessionCore, signal: AbortSignal): Promise<void> {
+  const { maxPayload } = core.endpoint.options;
+  try {
+    core.linkUp(await connector.connect(signal, { maxPayload }));
+  } catch (error) {
+    core.dialFailed(error);
+  }
+}
+

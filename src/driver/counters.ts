@@ -1,0 +1,21 @@
+/** What was dropped, violated or came too late, by rule: nothing is lost silently. Read as `session.counters`. */
+export class Counters {
+  /** Responses and cancels for a request id that nobody knows (attempt.unmatched). */
+  unmatched = 0;
+  /** Channel messages for a channel that nobody knows (channel.early). */
+  lateItems = 0;
+  /** What aborted handlers returned or threw afterwards (cancel.abort). */
+  lateResults = 0;
+  /** Aborted handlers whose promise has not settled yet (cancel.abort). */
+  zombies = 0;
+  /** Second answers of handlers: a return or throw after `fail` (attempt.one-response). */
+  secondAnswers = 0;
+  /** Operations joined by a duplicate while live (op.attach). */
+  attached = 0;
+  /** Sealed outcomes replayed (op.replay). */
+  replayed = 0;
+  /** Handlers started. */
+  started = 0;
+  /** Store failures (op.store-failure). */
+  storeFailures = 0;
+}

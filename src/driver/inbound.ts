@@ -1,0 +1,121 @@
+/**
+ * The calls we serve on one connection: from the call message to an attempt and the operation that answers it (op.order).
+ * Attempts are found by request id; operations by theirs, in the table that all sessions of a store share.
+ */
+import type { ServedMethod } from '../contract.ts';
+import type { LiveActor } from '../machines/spawn.ts';
+import type { driverMachine } from '../machines/driver.ts';
+import type { CallMessage, CancelMessage } from '../wire/index.ts';
+import { admit, conflict } from './admission.ts';
+import { InboundAttempt } from './attempt.ts';
+import type { DriverHost } from './host.ts';
+import { LiveOperation } from './operation.ts';
+import type { OperationIdentity } from './operation.ts';
+import { failure } from './outcome.ts';
+
+const LINK_LOST = { type: 'linkLost' } as const;
+
+export class Inbound {
+  readonly host: DriverHost;
+  readonly parent: LiveActor<typeof driverMachine>;
+  readonly #attempts = new Map<number, InboundAttempt>();
+  readonly #maxConcurrent: number;
+
+  constructor(host: DriverHost, parent: LiveActor<typeof driverMachine>) {
+    this.host = host;
+    this.parent = parent;
+    this.#maxConcurrent = host.endpoint.options.maxConcurrentRequests;
+  }
+
+  /** Attempts not yet answered. */
+  get inFlight(): number {
+    return this.#attempts.size;
+  }
+
+  serve(message: CallMessage): void {
+    const { requestId, operationId } = message;
+    const broken = this.#brokenRule(message);
+    if (broken !== undefined) {
+      this.host.protocolError(broken.rule, broken.message);
+      return;
+    }
+    if (message.ack !== undefined) this.host.acknowledged(message.ack);
+    const attempt = new InboundAttempt(this, message);
+    this.#attempts.set(requestId, attempt);
+    const served = this.host.services.get(message.methodId);
+    if (served === undefined) {
+      const outcome = failure('unknown-method', undefined, `no service on connection ${message.connectionId} has a method ${message.methodId}`);
+      attempt.actor.send({ type: 'settled', outcome });
+    } else if (operationId === undefined) {
+      this.#start(attempt, served, undefined);
+    } else {
+      this.#identify(attempt, served, operationId);
+    }
+  }
+
+  cancel(message: CancelMessage): void {
+    const attempt = message.requestId === undefined ? undefined : this.#attempts.get(message.requestId);
+    if (attempt === undefined) this.host.counters.unmatched++;
+    else attempt.operation?.cancel(attempt);
+  }
+
+  /** The attempt was answered, or cannot be any more. */
+  remove(attempt: InboundAttempt): void {
+    this.#attempts.delete(attempt.message.requestId);
+    this.host.settled();
+  }
+
+  /** The connection is gone: no attempt can be answered, and what nobody else waits for is aborted (retry.disposition). */
+  end(): void {
+    const ownerless = new Set<LiveOperation>();
+    for (const attempt of [...this.#attempts.values()]) {
+      const { operation } = attempt;
+      if (operation?.owner === attempt) ownerless.add(operation);
+      operation?.drop(attempt);
+      attempt.actor.send(LINK_LOST);
+    }
+    for (const operation of ownerless) operation.ownerGone();
+  }
+
+  /** What a call breaks before it is anybody's (id.parity, id.violation, attempt.limit-in, op.id). */
+  #brokenRule({ requestId, operationId, channels }: CallMessage): { rule: string; message: string } | undefined {
+    if ((requestId % 2 === 1) === this.host.oddIds) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
+    if (this.#attempts.has(requestId)) return { rule: 'id.violation', message: `request id ${requestId} is in flight already` };
+    if (this.#attempts.size >= this.#maxConcurrent) return { rule: 'attempt.limit-in', message: `more than ${this.#maxConcurrent} requests in flight` };
+    if ((operationId !== undefined) !== this.host.retry) {
+      return { rule: 'op.id', message: this.host.retry ? 'a call without an operation id' : 'a call with an operation id, though retry is off' };
+    }
+    if (channels.length > 0) return { rule: 'channel.args', message: 'a call with channels, which this side does not support' };
+    return undefined;
+  }
+
+  #identify(attempt: InboundAttempt, served: ServedMethod, id: string | number): void {
+    const { space, peerSeries } = this.host;
+    const { message } = attempt;
+    const series = message.series === undefined ? peerSeries : space.series(message.series);
+    const live = space.find(id, series);
+    if (live === undefined) {
+      const { scope, caller } = space;
+      const key = { scope, caller, series: typeof id === 'number' ? series.id : undefined, id };
+      this.#start(attempt, served, { space, series, id, key });
+    } else if (live.signature.methodId === message.methodId && sameBytes(live.signature.args, message.args)) {
+      attempt.operation = live;
+      live.join(attempt);
+    } else {
+      attempt.actor.send({ type: 'settled', outcome: conflict() });
+    }
+  }
+
+  #start(attempt: InboundAttempt, served: ServedMethod, identity: OperationIdentity | undefined): void {
+    const operation = new LiveOperation(attempt, served, identity);
+    attempt.operation = operation;
+    if (identity !== undefined) identity.space.add(operation, identity.id, identity.series);
+    admit(operation);
+  }
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.byteLength !== other.byteLength) return false;
+  for (let at = 0; at < one.byteLength; at++) if (one[at] !== other[at]) return false;
+  return true;
+}

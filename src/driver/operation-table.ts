@@ -1,0 +1,120 @@
+/**
+ * The live operations of one store in this process (op.admit: one owner per id, whichever session or connection its attempts
+ * came by). A space is one scope and caller; no peer can reach another's (op.scope). Numbers are found by series.
+ */
+import type { OperationStore } from '../store/store.ts';
+import type { LiveOperation } from './operation.ts';
+
+/** The live numbers of one series, and how far its caller has acknowledged them (op.ack). */
+export class LiveSeries {
+  readonly id: string;
+  readonly operations = new Map<number, LiveOperation>();
+  acknowledged = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+export class OperationSpace {
+  readonly scope: string;
+  readonly caller: 'initiator' | 'acceptor';
+  readonly #onEmpty: (space: OperationSpace) => void;
+  readonly #series = new Map<string, LiveSeries>();
+  readonly #named = new Map<string, LiveOperation>();
+  #users = 0;
+  #live = 0;
+
+  constructor(scope: string, caller: 'initiator' | 'acceptor', onEmpty: (space: OperationSpace) => void) {
+    this.scope = scope;
+    this.caller = caller;
+    this.#onEmpty = onEmpty;
+  }
+
+  get live(): number {
+    return this.#live;
+  }
+
+  /** A session uses the space from here to its `leave`. */
+  enter(): void {
+    this.#users++;
+  }
+
+  leave(): void {
+    this.#users--;
+    this.#dropIfUnused();
+  }
+
+  series(id: string): LiveSeries {
+    let series = this.#series.get(id);
+    if (series === undefined) {
+      series = new LiveSeries(id);
+      this.#series.set(id, series);
+    }
+    return series;
+  }
+
+  findSeries(id: string): LiveSeries | undefined {
+    return this.#series.get(id);
+  }
+
+  find(id: string | number, series: LiveSeries): LiveOperation | undefined {
+    return typeof id === 'number' ? series.operations.get(id) : this.#named.get(id);
+  }
+
+  add(operation: LiveOperation, id: string | number, series: LiveSeries): void {
+    if (typeof id === 'number') series.operations.set(id, operation);
+    else this.#named.set(id, operation);
+    this.#live++;
+  }
+
+  remove(id: string | number, series: LiveSeries): void {
+    const removed = typeof id === 'number' ? series.operations.delete(id) : this.#named.delete(id);
+    if (removed) this.#live--;
+    this.#dropIfUnused();
+  }
+
+  #dropIfUnused(): void {
+    if (this.#users === 0 && this.#live === 0) this.#onEmpty(this);
+  }
+}
+
+export class OperationTable {
+  readonly #spaces = new Map<string, OperationSpace>();
+  readonly #drop = (space: OperationSpace) => {
+    this.#spaces.delete(`${space.caller}:${space.scope}`);
+  };
+
+  space(scope: string, caller: 'initiator' | 'acceptor'): OperationSpace {
+    const name = `${caller}:${scope}`;
+    let space = this.#spaces.get(name);
+    if (space === undefined) {
+      space = new OperationSpace(scope, caller, this.#drop);
+      this.#spaces.set(name, space);
+    }
+    return space;
+  }
+
+  /** How many operations are live, of all spaces. */
+  get live(): number {
+    let live = 0;
+    for (const space of this.#spaces.values()) live += space.live;
+    return live;
+  }
+
+  get spaces(): number {
+    return this.#spaces.size;
+  }
+}
+
+const tables = new WeakMap<OperationStore, OperationTable>();
+
+/** The table that all who use `store` in this process share. */
+export function tableOf(store: OperationStore): OperationTable {
+  let table = tables.get(store);
+  if (table === undefined) {
+    table = new OperationTable();
+    tables.set(store, table);
+  }
+  return table;
+}

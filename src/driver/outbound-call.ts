@@ -1,0 +1,146 @@
+/**
+ * One call of ours: what its caller waits for, and what the statechart of its attempt (machines/request.ts) does to it.
+ */
+import type { AnyMethod, CallOptions } from '../contract.ts';
+import { RpcError } from '../errors.ts';
+import type { RpcErrorInit, RpcErrorKind } from '../errors.ts';
+import { requestMachine } from '../machines/request.ts';
+import type { RequestEvent } from '../machines/request.ts';
+import { defineActor } from '../machines/spawn.ts';
+import type { LiveActor } from '../machines/spawn.ts';
+import { MessageTooLargeError } from '../wire/index.ts';
+import type { Metadata, ResponseMessage } from '../wire/index.ts';
+import type { Outbound } from './outbound.ts';
+import { readResponse } from './response-reader.ts';
+import type { Handover } from './sender.ts';
+
+const HANDED = { type: 'handed' } as const;
+
+type EventOf<T extends RequestEvent['type']> = Extract<RequestEvent, { type: T }>;
+
+/** A call was refused before it got a link, because too many wait already (attempt.limit-out). */
+export class QueueFullError extends Error {
+  override readonly name = 'QueueFullError';
+}
+
+const requests = defineActor<OutboundCall>()({
+  machine: requestMachine,
+  name: 'request',
+  actions: {
+    transmit: (call) => call.outbound.transmit(call),
+    settleUnsent: (call, { event }) => call.settleUnsent((event as EventOf<'sendFailed'>).error),
+    settleResponse: (call, { event }) => call.settleResponse((event as EventOf<'responded'>).message as ResponseMessage),
+    settleUnknown: (call) => call.fail({ kind: 'indeterminate', reason: 'store-lost', message: 'the peer cannot look up a call that it may have run before' }),
+    settleAborted: (call, { event }) => call.settleAborted(event as EventOf<'aborted'>),
+    tellPeer: (call) => call.outbound.sendCancel(call),
+    settleEnded: (call, { event }) => call.settleEnded(event as EventOf<'ended'>),
+    settleIndeterminate: (call, { event }) =>
+      call.fail({ kind: 'indeterminate', reason: (event as EventOf<'ended'>).reason, message: 'the connection ended under the call: it may have run' }),
+  },
+});
+
+export interface CallWaiter {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: RpcError) => void;
+}
+
+export class OutboundCall implements Handover {
+  readonly outbound: Outbound;
+  readonly requestId: number;
+  readonly method: AnyMethod;
+  readonly operationId: string | number | undefined;
+  readonly metadata: Metadata;
+  readonly actor: LiveActor<typeof requestMachine>;
+  /** The encoded arguments, from when there are any; `input` is let go then. */
+  args: Uint8Array | undefined = undefined;
+  input: unknown;
+  readonly #options: CallOptions;
+  readonly #waiter: CallWaiter;
+  #timeout: unknown = undefined;
+  #onAbort: (() => void) | undefined = undefined;
+
+  constructor(outbound: Outbound, method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }) {
+    const { host } = outbound;
+    this.outbound = outbound;
+    this.requestId = outbound.nextRequestId();
+    this.method = method;
+    this.operationId = host.retry ? (given.options.operationId ?? host.series.next()) : undefined;
+    this.metadata = given.metadata;
+    this.input = input;
+    this.#options = given.options;
+    this.#waiter = given.waiter;
+    this.actor = requests.spawn(host.actors, {
+      key: this.requestId,
+      owner: this,
+      input: { idem: method.idem, identified: host.retry },
+      parent: outbound.parent,
+    });
+  }
+
+  /** Arms what may end the call from here: its timeout and its signal (cancel.caller). */
+  watch(): void {
+    const { signal, timeoutMs } = this.#options;
+    if (timeoutMs !== undefined) {
+      const expired = () => {
+        const cause = new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError');
+        this.actor.send({ type: 'aborted', reason: 'timeout', cause });
+      };
+      this.#timeout = this.outbound.host.endpoint.options.clock.setTimeout(expired, timeoutMs);
+    }
+    if (signal !== undefined) {
+      this.#onAbort = () => this.actor.send({ type: 'aborted', reason: 'aborted', cause: signal.reason });
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
+  }
+
+  handed(): void {
+    this.actor.send(HANDED);
+  }
+
+  // ---- actions of the statechart
+
+  fail(init: Omit<RpcErrorInit, 'requestId' | 'operationId'>): void {
+    this.#done();
+    const { requestId, operationId } = this;
+    this.#waiter.reject(new RpcError({ ...init, requestId, operationId }));
+  }
+
+  settleUnsent(error: unknown): void {
+    this.fail(unsentError(error));
+  }
+
+  settleResponse(message: ResponseMessage): void {
+    this.#done();
+    const { onResponseMetadata } = this.#options;
+    readResponse(this, message, onResponseMetadata, this.#waiter);
+  }
+
+  settleAborted({ reason, cause }: EventOf<'aborted'>): void {
+    this.fail({ kind: 'cancelled', reason, message: reason === 'timeout' ? 'the call timed out' : 'the call was aborted', cause });
+  }
+
+  settleEnded({ kind, reason }: EventOf<'ended'>): void {
+    const harmless = !this.actor.context.handed || this.method.idem;
+    this.fail({ kind, reason, message: ENDED_MESSAGES[kind], retryable: harmless && kind !== 'protocol-error' });
+  }
+
+  #done(): void {
+    if (this.#timeout !== undefined) this.outbound.host.endpoint.options.clock.clearTimeout(this.#timeout);
+    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.outbound.finished(this);
+  }
+}
+
+const ENDED_MESSAGES: Record<EventOf<'ended'>['kind'], string> = {
+  'connection-closed': 'the connection is closed',
+  'session-shutdown': 'the session was given up',
+  'protocol-error': 'the session ended by a protocol error',
+} satisfies Partial<Record<RpcErrorKind, string>>;
+
+/** Why a call could not be sent: what the user gave, its size, or the lack of room, of which only the last may pass. */
+function unsentError(error: unknown): Omit<RpcErrorInit, 'requestId' | 'operationId'> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof QueueFullError) return { kind: 'send-failed', reason: 'queue-full', message, retryable: true, cause: error };
+  if (error instanceof MessageTooLargeError) return { kind: 'send-failed', reason: 'too-large', message, cause: error };
+  return { kind: 'invalid-payload', reason: 'value', message, cause: error };
+}

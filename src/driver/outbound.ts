@@ -1,0 +1,205 @@
+/**
+ * The calls we make on one connection. An attempt is in flight from when it is handed to the batch until its response has
+ * come, cancelled ones too (attempt.limit-link); beyond the peer's limit calls wait in order (attempt.limit-out).
+ */
+import type { AnyMethod, CallOptions } from '../contract.ts';
+import { RpcError } from '../errors.ts';
+import type { LiveActor } from '../machines/spawn.ts';
+import type { driverMachine } from '../machines/driver.ts';
+import type { RequestEvent, ResponseVerdict } from '../machines/request.ts';
+import { NO_METADATA, toMetadata } from '../metadata.ts';
+import { validate } from '../schema.ts';
+import { encodeValue } from '../wire/index.ts';
+import type { Metadata, ResponseMessage } from '../wire/index.ts';
+import type { DriverHost } from './host.ts';
+import { settle } from './maybe.ts';
+import { OutboundCall, QueueFullError } from './outbound-call.ts';
+import type { CallWaiter } from './outbound-call.ts';
+
+const DISPATCH = { type: 'dispatch' } as const;
+const NO_CHANNELS: readonly number[] = Object.freeze([]);
+
+type EndedEvent = Extract<RequestEvent, { type: 'ended' }>;
+
+export class Outbound {
+  readonly host: DriverHost;
+  readonly parent: LiveActor<typeof driverMachine>;
+  /** By request id, until the caller has its outcome. */
+  readonly #pending = new Map<number, OutboundCall>();
+  /** Attempts whose caller gave up while they were in flight: their responses are still to come. */
+  readonly #givenUp = new Set<number>();
+  /** Calls without an attempt in flight, in order. */
+  readonly #queue = new Set<OutboundCall>();
+  #inFlight = 0;
+  #nextId: number;
+  #ended: EndedEvent | undefined = undefined;
+
+  constructor(host: DriverHost, parent: LiveActor<typeof driverMachine>) {
+    this.host = host;
+    this.parent = parent;
+    this.#nextId = host.oddIds ? 1 : 2;
+  }
+
+  /** Calls whose caller still waits. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  nextRequestId(): number {
+    const id = this.#nextId;
+    this.#nextId += 2;
+    return id;
+  }
+
+  call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const metadata = options.metadata === undefined ? NO_METADATA : toMetadata(options.metadata, 'options.metadata');
+      if (method.input === undefined) this.#start(method, input, { options, metadata, waiter: { resolve, reject } });
+      else this.#validateAndStart(method, input, { options, metadata, waiter: { resolve, reject } });
+    });
+  }
+
+  /** The user gets the refusal; the peer gets what the user gave, which it parses itself. */
+  #validateAndStart(method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }): void {
+    const name = `${method.service}.${method.name}`;
+    const refuse = (path: string, message: string, cause?: unknown) =>
+      given.waiter.reject(new RpcError({ kind: 'invalid-payload', reason: path, message: `${name}: ${path}: ${message}`, cause }));
+    settle(
+      () => (method.input === undefined ? { value: input } : validate(method.input, input)),
+      (validated) => {
+        if (validated.issues === undefined) this.#start(method, input, given);
+        else refuse(validated.issues[0]?.path || 'input', validated.issues[0]?.message ?? 'does not fit the schema');
+      },
+      (error) => refuse('input', 'could not be validated: its schema threw', error),
+    );
+  }
+
+  #start(method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }): void {
+    const { signal } = given.options;
+    if (this.#ended !== undefined) {
+      const { kind, reason } = this.#ended;
+      given.waiter.reject(new RpcError({ kind, reason, message: 'the connection has ended', retryable: kind !== 'protocol-error' }));
+      return;
+    }
+    if (signal?.aborted === true) {
+      given.waiter.reject(new RpcError({ kind: 'cancelled', reason: 'aborted', message: 'the call was aborted before it was made', cause: signal.reason }));
+      return;
+    }
+    // attempt.slot-first: the attempt is known by its id before anything is sent.
+    const call = new OutboundCall(this, method, input, given);
+    this.#pending.set(call.requestId, call);
+    call.watch();
+    if (this.#queue.size === 0 && this.#hasRoom()) call.actor.send(DISPATCH);
+    else this.#enqueue(call);
+  }
+
+  #hasRoom(): boolean {
+    return this.host.sender.ready && this.#inFlight < this.host.peerMaxConcurrentRequests;
+  }
+
+  #enqueue(call: OutboundCall): void {
+    const { maxQueuedRequests } = this.host.endpoint.options;
+    try {
+      if (this.#queue.size >= maxQueuedRequests) throw new QueueFullError(`${maxQueuedRequests} calls wait already (maxQueuedRequests)`);
+      // Encoded at once: the user hears of a bad value now, and may change the object while the call waits.
+      call.args = encodeValue(call.input);
+      call.input = undefined;
+    } catch (error) {
+      call.actor.send({ type: 'sendFailed', error });
+      return;
+    }
+    this.#queue.add(call);
+  }
+
+  /** Sends what waits, as far as there is room. */
+  dispatch(): void {
+    for (const call of this.#queue) {
+      if (!this.#hasRoom()) return;
+      this.#queue.delete(call);
+      call.actor.send(DISPATCH);
+    }
+  }
+
+  response(message: ResponseMessage): void {
+    const { requestId } = message;
+    const call = this.#pending.get(requestId);
+    if (call !== undefined && call.actor.value === 'awaiting') {
+      this.#inFlight--;
+      call.actor.send({ type: 'responded', verdict: verdictOf(message), message });
+    } else if (this.#givenUp.delete(requestId)) {
+      this.#inFlight--;
+    } else {
+      this.host.counters.unmatched++;
+      return;
+    }
+    if (this.#queue.size > 0) this.dispatch();
+  }
+
+  /** The connection is at its end, or lost for good: judges every pending call (outcome.closing, retry.off). */
+  end(event: EndedEvent): void {
+    this.#ended = event;
+    for (const call of [...this.#pending.values()]) call.actor.send(event);
+    this.#givenUp.clear();
+    this.#inFlight = 0;
+  }
+
+  // ---- what a call's statechart does
+
+  /** Puts the call into the batch. */
+  transmit(call: OutboundCall): void {
+    const { connectionId, sender, series } = this.host;
+    const { requestId, operationId, metadata } = call;
+    const ack = series.owesAck ? series.watermark : undefined;
+    const head = { connectionId, requestId, methodId: call.method.id, operationId, series: undefined, ack, channels: NO_CHANNELS, metadata };
+    try {
+      if (call.args === undefined) {
+        call.args = sender.sendCall(head, call.input);
+        call.input = undefined;
+      } else {
+        sender.send({ type: 'call', ...head, args: call.args });
+      }
+    } catch (error) {
+      call.actor.send({ type: 'sendFailed', error });
+      return;
+    }
+    if (ack !== undefined) series.told(ack);
+    this.#inFlight++;
+    sender.expectHandover(call);
+  }
+
+  /** Tells the peer that the caller gave up; the attempt is in flight until it answers (cancel.caller). */
+  sendCancel(call: OutboundCall): void {
+    const { connectionId, sender } = this.host;
+    this.#givenUp.add(call.requestId);
+    sender.send({ type: 'cancel', connectionId, requestId: call.requestId, operationId: call.operationId });
+  }
+
+  /** The caller has its outcome. */
+  finished(call: OutboundCall): void {
+    this.#pending.delete(call.requestId);
+    this.#queue.delete(call);
+    if (typeof call.operationId === 'number') {
+      this.host.series.settle(call.operationId);
+      this.host.acknowledgeSoon();
+    }
+    this.host.settled();
+  }
+}
+
+function verdictOf(message: ResponseMessage): ResponseVerdict {
+  if (message.ok) return 'value';
+  switch (message.error.kind) {
+    case 'cancelled':
+    case 'indeterminate':
+    case 'unavailable':
+      return message.error.kind;
+    case 'user':
+    case 'unknown-method':
+    case 'invalid-payload':
+      return 'failure';
+  }
+}

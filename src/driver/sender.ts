@@ -1,0 +1,20 @@
+/** What a driver needs of its session's outbox. */
+import type { CallMessage, Message, Metadata } from '../wire/index.ts';
+
+/** A call in the batch, which wants to know when a link takes it. */
+export interface Handover {
+  handed(): void;
+}
+
+export interface Sender {
+  /** Whether a call may be added now: there is a link, and it is not full (link.backpressure). */
+  readonly ready: boolean;
+  /** Adds a message whose values are encoded. Throws MessageTooLargeError. */
+  send(message: Message): void;
+  /** Encodes `value` in place as the call's arguments, and gives their bytes. Throws ValueError or MessageTooLargeError, adding nothing. */
+  sendCall(head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array;
+  /** The same for a result. */
+  sendResult(head: { readonly connectionId: number; readonly requestId: number; readonly metadata: Metadata }, value: unknown): Uint8Array;
+  /** `call` is in the batch: tells it when the batch is handed to a link. */
+  expectHandover(call: Handover): void;
+}

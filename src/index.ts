@@ -1,0 +1,20 @@
+/** What `statewire` exports, and nothing else. Transports and stores with native modules have entry points of their own. */
+export { connect } from './connect.ts';
+export { listen } from './listen.ts';
+export type { Server } from './listen.ts';
+export { defineService, implement, method } from './contract.ts';
+export type {
+  AnyMethod, AnyService, CallContext, CallOptions, CallSession, Client, ClientMethod, Handler, Handlers, Method, MethodPolicy, Principal, Service, ServiceImplementation,
+} from './contract.ts';
+export { RpcError } from './errors.ts';
+export type { RpcErrorInit, RpcErrorKind } from './errors.ts';
+export { isRpcError } from './is-rpc-error.ts';
+export type { MetadataFlags, MetadataInput, MetadataView, MetadataViewEntry } from './metadata.ts';
+export type { Authenticate, Clock, ConnectOptions, ListenOptions, LogEntry, Middleware, PeerOptions, Random } from './options.ts';
+export type { Connection } from './connection.ts';
+export type { CloseOptions, Session, SessionStatus } from './session/session.ts';
+export type { StandardSchemaV1 } from './schema.ts';
+export { memoryStore } from './store/memory.ts';
+export type { MemoryStore, MemoryStoreOptions } from './store/memory.ts';
+export type { Admission, AdmitOptions, Lookup, MaybePromise, OperationKey, OperationSignature, OperationStore, ReleaseReason } from './store/store.ts';
+export type { Connector, Link, LinkHandler, LinkLimits, Listener } from './transport/link.ts';

@@ -1,0 +1,146 @@
+/** The listening side: composes a listener, its sessions and their store (api.md, "Serving"). */
+import { servedMethods } from './contract.ts';
+import type { ServedMethod } from './contract.ts';
+import type { Endpoint } from './driver/host.ts';
+import { ActorHost } from './machines/actor-host.ts';
+import { stockActor } from './machines/root.ts';
+import { serverMachine } from './machines/server.ts';
+import { resolveOptions } from './options.ts';
+import type { ListenOptions } from './options.ts';
+import { SessionCore } from './session/session-core.ts';
+import { Session } from './session/session.ts';
+import type { CloseOptions } from './session/session.ts';
+import { leaseStore } from './session/store-lease.ts';
+import { memoryStore } from './store/memory.ts';
+import type { Link, Listener } from './transport/link.ts';
+
+export type ServerActor = ReturnType<typeof stockActor<typeof serverMachine>>;
+
+type Listening<A> = Awaited<ReturnType<Listener<A>['listen']>>;
+
+/**
+ * Listens for peers.
+ * @throws TypeError for options that make no sense; else what the listener or the store failed with.
+ */
+export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}): Promise<Server<A>> {
+  if (typeof listener?.listen !== 'function') throw new TypeError('listen needs a listener, as `tcp({ port })` gives');
+  const options = resolveOptions(given);
+  if (given.onSession !== undefined && typeof given.onSession !== 'function') throw new TypeError('options.onSession must be a function');
+  const services = servedMethods(options.services);
+  const store = options.store ?? memoryStore({ clock: options.clock });
+  const endStore = await leaseStore(store, options);
+  const sessions = new Sessions({ options, store }, services, given.onSession ?? (() => {}));
+  try {
+    const listening = await listener.listen((link) => sessions.accept(link), { maxPayload: options.maxPayload });
+    return new Server(listening, sessions, endStore);
+  } catch (error) {
+    await endStore();
+    throw error;
+  }
+}
+
+/** Every session of a listening side, also those that have not finished their handshake. */
+class Sessions {
+  readonly connected = new Map<string, Session>();
+  readonly actor: ServerActor;
+  readonly #endpoint: Endpoint;
+  readonly #services: ReadonlyMap<number, ServedMethod>;
+  readonly #onSession: (session: Session) => void;
+  readonly #cores = new Set<SessionCore>();
+
+  constructor(endpoint: Endpoint, services: ReadonlyMap<number, ServedMethod>, onSession: (session: Session) => void) {
+    this.#endpoint = endpoint;
+    this.#services = services;
+    this.#onSession = onSession;
+    const { clock, inspect, log } = endpoint.options;
+    this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock }) as ServerActor;
+    const host = new ActorHost(() => this.actor, { onError: (error) => log({ level: 'error', event: 'internal-error', message: 'an inspector threw', error }) });
+    host.attach();
+    if (inspect !== undefined) host.inspect(inspect);
+    this.actor.start();
+  }
+
+  accept(link: Link): void {
+    if (this.actor.getSnapshot().value !== 'listening') {
+      link.abort(new Error('the server is closing'));
+      return;
+    }
+    const core = new SessionCore({
+      endpoint: this.#endpoint,
+      role: 'acceptor',
+      services: this.#services,
+      parent: this.actor,
+      facade: (made) => new Session(made),
+      onConnected: (made) => this.#connected(made),
+      onClosed: (made) => this.#closed(made),
+    });
+    this.#cores.add(core);
+    core.start();
+    core.linkUp(link);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.actor.send({ type: 'close' });
+    await Promise.all(Array.from(this.#cores, (core) => core.close(graceMs)));
+    this.actor.send({ type: 'ended' });
+  }
+
+  #connected(core: SessionCore): void {
+    const { facade } = core;
+    this.connected.set(facade.id, facade);
+    try {
+      this.#onSession(facade);
+    } catch (error) {
+      this.#endpoint.options.log({ level: 'error', event: 'internal-error', message: 'onSession threw', session: facade.id, error });
+    }
+  }
+
+  #closed(core: SessionCore): void {
+    this.#cores.delete(core);
+    this.connected.delete(core.facade.id);
+  }
+}
+
+/** A listening side. */
+export class Server<A = unknown> {
+  /** Where it listens: of tcp `{ host, port }`, of unix `{ path }`, of websocket `{ host, port, path }`, of memory `{ name }`. */
+  readonly address: A;
+  readonly #listening: Listening<A>;
+  readonly #sessions: Sessions;
+  readonly #endStore: () => Promise<void>;
+  #closed: Promise<void> | undefined = undefined;
+
+  /** @internal Made by `listen`. */
+  constructor(listening: Listening<A>, sessions: Sessions, endStore: () => Promise<void>) {
+    this.address = listening.address;
+    this.#listening = listening;
+    this.#sessions = sessions;
+    this.#endStore = endStore;
+  }
+
+  /** Connected sessions by id; an entry leaves when its session ends. */
+  get sessions(): ReadonlyMap<string, Session> {
+    return this.#sessions.connected;
+  }
+
+  /** The root of the server's actor system, an ordinary XState actor ref. */
+  get actor(): ServerActor {
+    return this.#sessions.actor;
+  }
+
+  /** Stops accepting, ends every session as `Session.close` does, then the store. */
+  close({ graceMs = 0 }: CloseOptions = {}): Promise<void> {
+    return (this.#closed ??= this.#close(graceMs));
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const stopped = this.#listening.close();
+    await this.#sessions.close(graceMs);
+    await stopped;
+    await this.#endStore();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

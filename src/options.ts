@@ -1,0 +1,205 @@
+/**
+ * What either side of a session may say, with every default and limit in one place. Checked at once: a wrong value throws a
+ * TypeError that names its path.
+ */
+import type { CallContext, Principal, ServiceImplementation } from './contract.ts';
+import type { OperationStore } from './store/store.ts';
+import type { Session } from './session/session.ts';
+
+/** Where time comes from. Milliseconds. */
+export interface Clock {
+  now(): number;
+  setTimeout(callback: () => void, delayMs: number): unknown;
+  clearTimeout(id: unknown): void;
+}
+
+/** Where randomness comes from: `number` in [0, 1), `bytes` fit for secrets. */
+export interface Random {
+  number(): number;
+  bytes(count: number): Uint8Array;
+}
+
+/** One line of what the runtime has to say. Never holds secrets or sensitive metadata (meta.sensitive). */
+export interface LogEntry {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly event: string;
+  readonly message: string;
+  readonly session?: string;
+  readonly error?: unknown;
+  readonly [detail: string]: unknown;
+}
+
+export type Authenticate = (credentials: unknown, linkFacts: Readonly<Record<string, unknown>>) => Principal | Promise<Principal>;
+
+/** Runs around every handler. `next()` runs the rest and gives its result; what it returns is the call's result. */
+export type Middleware = (call: CallContext, next: () => Promise<unknown>) => unknown;
+
+export interface PeerOptions {
+  /** Served on the root connection. */
+  readonly services?: readonly ServiceImplementation[] | undefined;
+  /** Where operations live. Default `memoryStore()`. */
+  readonly store?: OperationStore | undefined;
+  /** Operation ids on. Used where both sides say true (retry.off). Default true. */
+  readonly retry?: boolean | undefined;
+  /** Attempts the peer may have in flight with us on one connection (attempt.limit-in). Default 256. */
+  readonly maxConcurrentRequests?: number | undefined;
+  /** Calls of ours that may wait for a free attempt (attempt.limit-out). Default 4,096. */
+  readonly maxQueuedRequests?: number | undefined;
+  /** Virtual connections a peer may have open with us. Default 1,024. */
+  readonly maxConnections?: number | undefined;
+  /** Largest initial credit a peer's channel may ask for, in items. Default 65,536. */
+  readonly maxInitialCredit?: number | undefined;
+  /** Largest payload we take, in bytes (link.limit). Default 16 MiB. */
+  readonly maxPayload?: number | undefined;
+  /** A peer that has not finished its handshake by then is cut, in milliseconds. Default 10,000. */
+  readonly handshakeTimeoutMs?: number | undefined;
+  /** A handler that runs longer is aborted, in milliseconds. Default: none. */
+  readonly handlerTimeoutMs?: number | undefined;
+  /** Any value, shown to the peer's `authenticate`. Never logged. */
+  readonly credentials?: unknown;
+  /** Says who the peer is, or throws to refuse it. Without it every peer is the empty string. */
+  readonly authenticate?: Authenticate | undefined;
+  /** Told what handlers threw by accident, and second answers (outcome.private). */
+  readonly onHandlerError?: ((error: unknown, call: CallContext) => void) | undefined;
+  /** Whether the messages of accidental errors go to the caller. Default false. */
+  readonly exposeErrors?: boolean | undefined;
+  readonly log?: ((entry: LogEntry) => void) | undefined;
+  readonly middleware?: readonly Middleware[] | undefined;
+  /** Default: the platform's. */
+  readonly clock?: Clock | undefined;
+  /** Default: the platform's crypto. */
+  readonly random?: Random | undefined;
+  /** An XState inspection observer or callback. */
+  readonly inspect?: ((event: unknown) => void) | { next?(event: unknown): void } | undefined;
+}
+
+export interface ConnectOptions extends PeerOptions {
+  /** Secret of at least 16 bytes: same scope and principal, same operation records (op.scope). Default random. */
+  readonly scope?: Uint8Array | undefined;
+}
+
+export interface ListenOptions extends PeerOptions {
+  /** Told of every session once its handshake is done. */
+  readonly onSession?: ((session: Session) => void) | undefined;
+}
+
+/** PeerOptions with nothing left open. */
+export interface ResolvedOptions {
+  readonly services: readonly ServiceImplementation[];
+  readonly store: OperationStore | undefined;
+  readonly retry: boolean;
+  readonly maxConcurrentRequests: number;
+  readonly maxQueuedRequests: number;
+  readonly maxConnections: number;
+  readonly maxInitialCredit: number;
+  readonly maxPayload: number;
+  readonly handshakeTimeoutMs: number;
+  readonly handlerTimeoutMs: number | undefined;
+  readonly credentials: unknown;
+  readonly authenticate: Authenticate | undefined;
+  readonly onHandlerError: (error: unknown, call: CallContext) => void;
+  readonly exposeErrors: boolean;
+  readonly log: (entry: LogEntry) => void;
+  readonly middleware: readonly Middleware[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly inspect: PeerOptions['inspect'];
+}
+
+/** Smallest `maxPayload`: a handshake must fit (session.handshake-limits). */
+const MIN_MAX_PAYLOAD = 64 * 1024;
+/** 32-bit length prefixes, and a sane bound for one allocation. */
+const LARGEST_MAX_PAYLOAD = 1024 * 1024 * 1024;
+const LARGEST_COUNT = 2 ** 31 - 1;
+/** What a platform timer can hold. */
+const LARGEST_DELAY_MS = 2 ** 31 - 1;
+
+interface Range { readonly fallback: number; readonly least: number; readonly most: number }
+
+const COUNTS = {
+  maxConcurrentRequests: { fallback: 256, least: 1, most: LARGEST_COUNT },
+  maxQueuedRequests: { fallback: 4_096, least: 0, most: LARGEST_COUNT },
+  maxConnections: { fallback: 1_024, least: 0, most: LARGEST_COUNT },
+  maxInitialCredit: { fallback: 65_536, least: 0, most: LARGEST_COUNT },
+  maxPayload: { fallback: 16 * 1024 * 1024, least: MIN_MAX_PAYLOAD, most: LARGEST_MAX_PAYLOAD },
+  handshakeTimeoutMs: { fallback: 10_000, least: 1, most: LARGEST_DELAY_MS },
+} satisfies Record<string, Range>;
+
+const platformClock: Clock = {
+  now: () => Date.now(),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (id) => clearTimeout(id as ReturnType<typeof setTimeout>),
+};
+
+const platformRandom: Random = {
+  number: () => Math.random(),
+  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+};
+
+function wholeNumber(name: keyof typeof COUNTS, given: unknown): number {
+  const { fallback, least, most } = COUNTS[name];
+  if (given === undefined) return fallback;
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < least || given > most) {
+    throw new TypeError(`options.${name} must be a whole number from ${least} to ${most}, not ${String(given)}`);
+  }
+  return given;
+}
+
+type TypeName = 'boolean' | 'function' | 'object';
+
+function optional<T>(path: string, given: T | undefined, type: TypeName): T | undefined {
+  if (given !== undefined && (typeof given !== type || given === null)) throw new TypeError(`options.${path} must be a ${type}, not ${given === null ? 'null' : typeof given}`);
+  return given;
+}
+
+function list<T>(path: string, given: readonly T[] | undefined): readonly T[] {
+  if (given !== undefined && !Array.isArray(given)) throw new TypeError(`options.${path} must be an array, not ${typeof given}`);
+  return given ?? [];
+}
+
+function handlerTimeout(given: unknown): number | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'number' || !(given > 0) || given > LARGEST_DELAY_MS) {
+    throw new TypeError(`options.handlerTimeoutMs must be a number of milliseconds from above 0 to ${LARGEST_DELAY_MS}, not ${String(given)}`);
+  }
+  return given;
+}
+
+/** Checks what the user gave and fills in the rest. Throws a TypeError that names the offending path. */
+export function resolveOptions(given: PeerOptions): ResolvedOptions {
+  const log = optional('log', given.log, 'function') ?? (() => {});
+  return {
+    services: list('services', given.services),
+    store: optional('store', given.store, 'object'),
+    retry: optional('retry', given.retry, 'boolean') ?? true,
+    maxConcurrentRequests: wholeNumber('maxConcurrentRequests', given.maxConcurrentRequests),
+    maxQueuedRequests: wholeNumber('maxQueuedRequests', given.maxQueuedRequests),
+    maxConnections: wholeNumber('maxConnections', given.maxConnections),
+    maxInitialCredit: wholeNumber('maxInitialCredit', given.maxInitialCredit),
+    maxPayload: wholeNumber('maxPayload', given.maxPayload),
+    handshakeTimeoutMs: wholeNumber('handshakeTimeoutMs', given.handshakeTimeoutMs),
+    handlerTimeoutMs: handlerTimeout(given.handlerTimeoutMs),
+    credentials: given.credentials,
+    authenticate: optional('authenticate', given.authenticate, 'function'),
+    onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? (() => {}),
+    exposeErrors: optional('exposeErrors', given.exposeErrors, 'boolean') ?? false,
+    log,
+    middleware: list('middleware', given.middleware),
+    clock: optional('clock', given.clock, 'object') ?? platformClock,
+    random: optional('random', given.random, 'object') ?? platformRandom,
+    inspect: given.inspect,
+  };
+}
+
+/** At least 128 bits (op.scope). */
+const MIN_SCOPE_BYTES = 16;
+const MAX_SCOPE_BYTES = 1_024;
+
+/** Checks a given scope, or makes one. */
+export function resolveScope(given: Uint8Array | undefined, random: Random): Uint8Array {
+  if (given === undefined) return random.bytes(32);
+  if (!(given instanceof Uint8Array) || given.byteLength < MIN_SCOPE_BYTES || given.byteLength > MAX_SCOPE_BYTES) {
+    throw new TypeError(`options.scope must be a Uint8Array of ${MIN_SCOPE_BYTES} to ${MAX_SCOPE_BYTES} bytes: it is a secret, and too short a one can be guessed`);
+  }
+  return given.slice();
+}

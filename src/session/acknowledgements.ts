@@ -1,0 +1,57 @@
+/**
+ * op.ack, both ways: what the peer says is settled is forgotten at once; what is settled here is told before long, by a call
+ * if one goes out in time.
+ */
+import { settle } from '../driver/maybe.ts';
+import type { OperationSpace } from '../driver/operation-table.ts';
+import type { SessionCore } from './session-core.ts';
+
+/** How long an acknowledgement waits for a call to carry it, in milliseconds. */
+const ACK_DELAY_MS = 25;
+
+export class Acknowledgements {
+  readonly #core: SessionCore;
+  #timer: unknown = undefined;
+  readonly #tell = () => {
+    this.#timer = undefined;
+    const { series, outbox } = this.#core;
+    if (!series.owesAck) return;
+    outbox.send({ type: 'ack', series: series.id, upTo: series.watermark });
+    series.told(series.watermark);
+  };
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  /** Numbers of ours were settled. */
+  soon(): void {
+    if (this.#timer === undefined && this.#core.series.owesAck) this.#timer = this.#core.endpoint.options.clock.setTimeout(this.#tell, ACK_DELAY_MS);
+  }
+
+  /** Tells at once what is owed, as a session's last word. */
+  now(): void {
+    this.end();
+    this.#tell();
+  }
+
+  end(): void {
+    if (this.#timer !== undefined) this.#core.endpoint.options.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** The peer says that the numbers of one of its series are settled for it. A series nobody has heard of holds nothing to forget. */
+  receive(space: OperationSpace, seriesId: string, upTo: number): void {
+    const series = space.findSeries(seriesId);
+    if (series === undefined || upTo <= series.acknowledged) return;
+    series.acknowledged = upTo;
+    settle(
+      () => this.#core.endpoint.store.forget(space.scope, space.caller, seriesId, upTo),
+      () => {},
+      (error) => {
+        this.#core.counters.storeFailures++;
+        this.#core.endpoint.options.log({ level: 'error', event: 'store-failure', message: 'the store failed to forget what was acknowledged', error });
+      },
+    );
+  }
+}

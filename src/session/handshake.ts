@@ -1,0 +1,164 @@
+/**
+ * The handshake: what each side says first, and what it makes of the other's word (session.handshake, session.auth). No link
+ * and no state: session-core.ts sends and waits.
+ */
+import { RpcError } from '../errors.ts';
+import type { Principal } from '../contract.ts';
+import type { Endpoint } from '../driver/host.ts';
+import type { Authenticate, LogEntry, ResolvedOptions } from '../options.ts';
+import { decodeValue, encodeValue, MAGIC, PROTOCOL_VERSION } from '../wire/index.ts';
+import type { HelloMessage, Message, WelcomeMessage, WireFeatures, WireLimits } from '../wire/index.ts';
+import { retentionOf } from './store-lease.ts';
+
+/** Largest payload before the peer is authenticated, in bytes (session.handshake-limits). */
+export const HANDSHAKE_MAX_PAYLOAD = 64 * 1024;
+const MIN_SCOPE_BYTES = 16;
+
+/** What was agreed: everything a session needs to know of its peer. */
+export interface Agreement {
+  readonly sessionId: string;
+  readonly principal: Principal;
+  /** Hex SHA-256 over scope and principal: all that a store sees of them (op.scope). */
+  readonly scopeDigest: string;
+  readonly peerLimits: WireLimits;
+  readonly peerSeries: string;
+  /** Both sides support operation ids (retry.off). */
+  readonly retry: boolean;
+}
+
+function limitsOf(options: ResolvedOptions): WireLimits {
+  const { maxConcurrentRequests, maxPayload, maxConnections, maxInitialCredit } = options;
+  return { maxConcurrentRequests, maxPayload, maxConnections, maxInitialCredit };
+}
+
+function featuresOf(options: ResolvedOptions): WireFeatures {
+  return { retry: options.retry, resume: false };
+}
+
+const credentialsOf = (options: ResolvedOptions) => (options.credentials === undefined ? undefined : encodeValue(options.credentials));
+
+export function makeHello({ options, store }: Endpoint, own: { scope: Uint8Array; series: string }): HelloMessage {
+  return {
+    type: 'hello',
+    version: PROTOCOL_VERSION,
+    role: 'initiator',
+    parity: 'odd',
+    limits: limitsOf(options),
+    features: featuresOf(options),
+    scope: own.scope,
+    series: own.series,
+    dial: 1,
+    storeIdentity: store.identity,
+    credentials: credentialsOf(options),
+  };
+}
+
+export function makeWelcome({ options, store }: Endpoint, own: { sessionId: string; series: string }): WelcomeMessage {
+  return {
+    type: 'welcome',
+    version: PROTOCOL_VERSION,
+    role: 'acceptor',
+    parity: 'even',
+    limits: limitsOf(options),
+    features: featuresOf(options),
+    sessionId: own.sessionId,
+    series: own.series,
+    storeIdentity: store.identity,
+    retentionMs: retentionOf(store),
+    credentials: credentialsOf(options),
+    resumed: false,
+  };
+}
+
+/** Whom we talk to, and by which facts of the link we may tell. */
+export interface Meeting {
+  readonly endpoint: Endpoint;
+  readonly scope: Uint8Array;
+  readonly linkFacts: Readonly<Record<string, unknown>>;
+}
+
+/** The acceptor's view of a hello. Rejects with RpcError `refused`. */
+export async function agreeToHello(hello: HelloMessage, meeting: Meeting, sessionId: string): Promise<Agreement> {
+  if (hello.parity !== 'odd') throw refusal(`an initiator allocates odd ids on the root connection, not ${hello.parity} ones`);
+  if (hello.scope.byteLength < MIN_SCOPE_BYTES) throw refusal(`the scope is a secret of at least ${MIN_SCOPE_BYTES} bytes, not ${hello.scope.byteLength}`);
+  return agree(hello, meeting, sessionId);
+}
+
+/** The initiator's view of a welcome. Rejects with RpcError `refused`, by us. */
+export async function agreeToWelcome(welcome: WelcomeMessage, meeting: Meeting): Promise<Agreement> {
+  if (welcome.parity !== 'even') throw refusal(`an acceptor allocates even ids on the root connection, not ${welcome.parity} ones`);
+  return agree(welcome, meeting, welcome.sessionId);
+}
+
+async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, linkFacts }: Meeting, sessionId: string): Promise<Agreement> {
+  const { options } = endpoint;
+  if (peer.limits.maxPayload < HANDSHAKE_MAX_PAYLOAD) throw refusal(`maxPayload must be at least ${HANDSHAKE_MAX_PAYLOAD} bytes, not ${peer.limits.maxPayload}`);
+  if (peer.limits.maxConcurrentRequests < 1) throw refusal('maxConcurrentRequests must be at least 1');
+  const principal = options.authenticate === undefined ? '' : await authenticated(options.authenticate, { peer, linkFacts, log: options.log });
+  return {
+    sessionId,
+    principal,
+    scopeDigest: await digestScope(scope, principal),
+    peerLimits: peer.limits,
+    peerSeries: peer.series,
+    retry: options.retry && peer.features.retry,
+  };
+}
+
+interface Unauthenticated {
+  readonly peer: HelloMessage | WelcomeMessage;
+  readonly linkFacts: Readonly<Record<string, unknown>>;
+  readonly log: (entry: LogEntry) => void;
+}
+
+/** session.auth. The reason stays here, unless `authenticate` throws an RpcError made for the peer. */
+async function authenticated(authenticate: Authenticate, { peer, linkFacts, log }: Unauthenticated): Promise<Principal> {
+  let credentials: unknown;
+  try {
+    credentials = peer.credentials === undefined ? undefined : decodeValue(peer.credentials);
+  } catch {
+    throw refusal('the credentials do not decode');
+  }
+  let principal: unknown;
+  try {
+    principal = await authenticate(credentials, linkFacts);
+  } catch (error) {
+    if (error instanceof RpcError && error.kind === 'refused') throw error;
+    log({ level: 'warn', event: 'refused', message: 'authenticate refused a peer', error });
+    throw refusal('not authenticated');
+  }
+  if (isPrincipal(principal)) return principal;
+  log({ level: 'error', event: 'refused', message: 'authenticate must return a string or an object with a string `id`' });
+  throw refusal('not authenticated');
+}
+
+function isPrincipal(value: unknown): value is Principal {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null && typeof (value as { id?: unknown }).id === 'string');
+}
+
+export function refusal(reason: string): RpcError {
+  return new RpcError({ kind: 'refused', reason, message: `refused: ${reason}` });
+}
+
+/** Told to a peer whose first bytes are of another protocol or version. */
+export const HANDSHAKE_EXPECTED = `expected ${MAGIC} version ${PROTOCOL_VERSION}`;
+
+/** What a message is where a hello, or a welcome, was due. */
+export function unexpectedMessage(message: Message | undefined, expected: string): string {
+  return `${HANDSHAKE_EXPECTED}: a ${expected}, not ${message === undefined ? 'nothing' : `a ${message.type}`}`;
+}
+
+async function digestScope(scope: Uint8Array, principal: Principal): Promise<string> {
+  const name = new TextEncoder().encode(typeof principal === 'string' ? principal : principal.id);
+  const bytes = new Uint8Array(4 + scope.byteLength + name.byteLength);
+  new DataView(bytes.buffer).setUint32(0, scope.byteLength);
+  bytes.set(scope, 4);
+  bytes.set(name, 4 + scope.byteLength);
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+}
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+}

@@ -1,0 +1,116 @@
+/**
+ * What leaves a session: messages gather in a batch, and what one turn of the event loop gathered goes to the link together,
+ * normally as one payload. While the link is above its high-water mark the batch waits, and no new call is added to it
+ * (link.backpressure); responses are, of which the peer's own limit bounds the number.
+ */
+import type { Handover, Sender } from '../driver/sender.ts';
+import type { Link } from '../transport/link.ts';
+import { MessageBatch } from '../wire/index.ts';
+import type { CallMessage, Message, Metadata } from '../wire/index.ts';
+import { afterTurn } from './turn.ts';
+
+/** Bytes after which a batch leaves within its turn, so that one turn cannot gather without bound. */
+const FLUSH_BYTES = 256 * 1024;
+
+export class Outbox implements Sender {
+  readonly #batch: MessageBatch;
+  readonly #onRoom: () => void;
+  readonly #onFailure: (error: unknown) => void;
+  #link: Link | undefined;
+  #full = false;
+  #scheduled = false;
+  #handovers: Handover[] = [];
+  readonly #flushTurn = () => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
+  /** `onRoom`: the link takes calls again. `onFailure`: the link refused a payload: it is of no more use. */
+  constructor(options: { maxPayload: number; onRoom: () => void; onFailure: (error: unknown) => void }) {
+    this.#batch = new MessageBatch({ maxPayload: options.maxPayload });
+    this.#onRoom = options.onRoom;
+    this.#onFailure = options.onFailure;
+  }
+
+  get ready(): boolean {
+    return this.#link !== undefined && !this.#full;
+  }
+
+  attach(link: Link): void {
+    this.#link = link;
+    this.#full = false;
+  }
+
+  /** The link is gone, and with it what waited for it. */
+  detach(): void {
+    this.#link = undefined;
+    this.#handovers = [];
+    this.#batch.take();
+  }
+
+  /** Bytes the peer takes in one payload. */
+  set maxPayload(bytes: number) {
+    this.#batch.maxPayload = bytes;
+  }
+
+  send(message: Message): void {
+    if (this.#link === undefined) return;
+    this.#batch.add(message);
+    this.#schedule();
+  }
+
+  sendCall(head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array {
+    const args = this.#batch.addCall(head, value);
+    this.#schedule();
+    return args;
+  }
+
+  sendResult(head: { connectionId: number; requestId: number; metadata: Metadata }, value: unknown): Uint8Array {
+    const result = this.#batch.addResult(head, value);
+    this.#schedule();
+    return result;
+  }
+
+  expectHandover(call: Handover): void {
+    this.#handovers.push(call);
+  }
+
+  /** The session's last word to its peer: everything that waits goes before it, whether or not the link is full. */
+  sendLast(message: Message, link: Link): void {
+    this.#link = link;
+    this.#full = false;
+    this.#batch.add(message);
+    this.flush();
+  }
+
+  drained(): void {
+    this.#full = false;
+    this.flush();
+    if (!this.#full) this.#onRoom();
+  }
+
+  /** Hands over what there is, now. */
+  flush(): void {
+    const link = this.#link;
+    if (link === undefined || this.#full || this.#batch.byteLength === 0) return;
+    const handovers = this.#handovers;
+    if (handovers.length > 0) {
+      this.#handovers = [];
+      for (const call of handovers) call.handed();
+    }
+    try {
+      for (const payload of this.#batch.take()) if (!link.send(payload)) this.#full = true;
+    } catch (error) {
+      this.#onFailure(error);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#batch.byteLength >= FLUSH_BYTES) {
+      this.flush();
+    } else if (!this.#scheduled) {
+      this.#scheduled = true;
+      afterTurn(this.#flushTurn);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/** What users hold of a session (api.md, "Calling"). The work is done by session-core.ts. */
+import type { Observable } from 'rxjs';
+import { Connection } from '../connection.ts';
+import type { AnyService, CallSession, Client, Principal } from '../contract.ts';
+import type { SessionActor, SessionCore, SessionStatus } from './session-core.ts';
+import type { Counters } from '../driver/counters.ts';
+
+export type { SessionStatus } from './session-core.ts';
+
+export interface CloseOptions {
+  /** How long running calls, both ways, may go on before they are cut off, in milliseconds. Default 0: at once. */
+  readonly graceMs?: number | undefined;
+}
+
+/** The relation between two peers. Both may call and serve. */
+export class Session implements CallSession {
+  readonly #core: SessionCore;
+  readonly #status$: Observable<SessionStatus>;
+  /** Connection 0, which lives as long as the session. */
+  readonly root: Connection;
+
+  /** @internal Made by `connect` and `listen`. */
+  constructor(core: SessionCore) {
+    this.#core = core;
+    this.#status$ = core.status$.asObservable();
+    this.root = new Connection(core.root);
+  }
+
+  /** Given by the acceptor; the same on both sides. */
+  get id(): string {
+    return this.#core.agreement?.sessionId ?? '';
+  }
+
+  /** Who made the link. */
+  get role(): 'initiator' | 'acceptor' {
+    return this.#core.role;
+  }
+
+  /** The secret under which operations are known (op.scope): keep it, and a restarted client finds its outcomes. A copy. */
+  get scope(): Uint8Array {
+    return this.#core.scope.slice();
+  }
+
+  /** Who the peer is, as our `authenticate` said; the empty string without one (session.auth). */
+  get principal(): Principal {
+    return this.#core.agreement?.principal ?? '';
+  }
+
+  /** session.status */
+  get status(): SessionStatus {
+    return this.#core.status;
+  }
+
+  /** Replays the present status, and completes after `closed` (session.status). */
+  get status$(): Observable<SessionStatus> {
+    return this.#status$;
+  }
+
+  /** What was dropped, violated or came too late, by rule. Live numbers. */
+  get counters(): Readonly<Counters> {
+    return this.#core.counters;
+  }
+
+  /** The session's actor, an ordinary XState actor ref; everything below it can be inspected through its system. */
+  get actor(): SessionActor {
+    return this.#core.actor;
+  }
+
+  /** Settles when the session has ended, whatever ended it. Never rejects. */
+  get closed(): Promise<void> {
+    return this.#core.closed;
+  }
+
+  /** A typed handle that calls `service` at the peer, on the root connection. */
+  client<S extends AnyService>(service: S): Client<S> {
+    return this.#core.root.client(service);
+  }
+
+  /** Ends the session: nothing new is taken, what runs may finish within the grace, then pending calls are judged (session.drain, outcome.closing). */
+  close({ graceMs = 0 }: CloseOptions = {}): Promise<void> {
+    if (!(graceMs >= 0 && graceMs <= 2 ** 31 - 1)) return Promise.reject(new TypeError('options.graceMs must be a number of milliseconds from 0 to 2^31 - 1'));
+    return this.#core.close(graceMs);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

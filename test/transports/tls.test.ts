@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { tcp } from 'statewire/tcp';
+import type { Link } from '../../src/transport/link.ts';
+import { connectPair, linkConformance, record } from '../support/links.ts';
+
+const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url));
+const certificate = { cert: fixture('localhost.crt'), key: fixture('localhost.key') };
+const trust = { ca: fixture('localhost.crt') };
+
+linkConformance(
+  'tls',
+  (limits) => connectPair(tcp({ port: 0, tls: certificate }), (address) => tcp({ ...address, tls: trust }), limits),
+  { tellsAbort: false, slowReaders: ['initiator', 'acceptor'] },
+  { describe, expect, it },
+);
+
+const never = new AbortController().signal;
+
+describe('tls', () => {
+  it('refuses a certificate that nobody vouches for', async () => {
+    const links: Link[] = [];
+    const listening = await tcp({ port: 0, tls: certificate }).listen((link) => links.push(link));
+    await expect(tcp({ ...listening.address, tls: {} }).connect(never)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    await listening.close();
+  });
+
+  it('asks a host by its name for the certificate', async () => {
+    const listening = await tcp({ host: 'localhost', port: 0, tls: { ...certificate, SNICallback: (name, done) => done(new Error(`asked for ${name}`)) } }).listen(() => {});
+    const asked = tcp({ host: 'localhost', port: listening.address.port, tls: trust }).connect(never);
+    await expect(asked).rejects.toBeInstanceOf(Error);
+    await listening.close();
+  });
+
+  it('rejects when a peer does not speak TLS, and when it aborts meanwhile', async () => {
+    const plain = await tcp({ port: 0 }).listen((link) => {
+      record(link).onMessage = () => link.abort();
+    });
+    const controller = new AbortController();
+    const connecting = tcp({ ...plain.address, tls: trust }).connect(controller.signal);
+    controller.abort(new Error('too slow'));
+    await expect(connecting).rejects.toThrow('too slow');
+    await plain.close();
+  });
+
+  it('knows whether the peer is authorized, and its certificate, also after the end', async () => {
+    const mutual = { ...certificate, ...trust, requestCert: true };
+    const pair = await connectPair(tcp({ port: 0, tls: mutual }), (address) => tcp({ ...address, tls: { ...certificate, ...trust } }));
+    for (const link of [pair.initiator, pair.acceptor]) {
+      expect(link.facts).toMatchObject({ transport: 'tls', authorized: true, remoteAddress: '127.0.0.1' });
+      expect(link.facts['peerCertificate']).toMatchObject({ subject: { CN: 'localhost' } });
+      const recorder = record(link);
+      link.abort();
+      await recorder.closed();
+      expect(link.facts['peerCertificate']).toMatchObject({ subject: { CN: 'localhost' } });
+    }
+    await pair.dispose();
+  });
+});
