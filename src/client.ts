@@ -37,7 +37,7 @@ function bindMethod(caller: Caller, method: AnyMethod): CallFunction {
       checkCallOptions(options);
       return caller.call(method, input, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   };
 }

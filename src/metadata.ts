@@ -65,12 +65,25 @@ export class MetadataBuilder {
   }
 }
 
+const concealedEntries = new WeakMap<Metadata, Metadata>();
+
+/**
+ * Entries as they may be shown to anybody: sensitive values are replaced by `[sensitive]`. `MetadataView` alone finds the values behind them.
+ * The runtime's actors are given only these, since their events go to inspectors (meta.sensitive).
+ */
+export function conceal(entries: Metadata): Metadata {
+  if (!entries.some(([, , flags]) => (flags & SENSITIVE) !== 0)) return entries;
+  const shown = entries.map((entry): MetadataEntry => ((entry[2] & SENSITIVE) === 0 ? entry : [entry[0], '[sensitive]', entry[2]]));
+  concealedEntries.set(shown, entries);
+  return shown;
+}
+
 /** Received metadata: looked up by key or iterated in order. JSON and `console.log` show sensitive values as `[sensitive]`. */
 export class MetadataView implements Iterable<MetadataViewEntry> {
   readonly #entries: Metadata;
 
   constructor(entries: Metadata) {
-    this.#entries = entries;
+    this.#entries = concealedEntries.get(entries) ?? entries;
   }
 
   /** The view of some entries; the same empty view for none. */

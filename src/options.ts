@@ -165,9 +165,21 @@ function handlerTimeout(given: unknown): number | undefined {
   return given;
 }
 
+/** A logger that throws decides nothing: its error is thrown where nobody's call is in the way. */
+function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
+  return (entry) => {
+    try {
+      log(entry);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}
+
 /** Checks what the user gave and fills in the rest. Throws a TypeError that names the offending path. */
 export function resolveOptions(given: PeerOptions): ResolvedOptions {
-  const log = optional('log', given.log, 'function') ?? (() => {});
   return {
     services: list('services', given.services),
     store: optional('store', given.store, 'object'),
@@ -183,7 +195,7 @@ export function resolveOptions(given: PeerOptions): ResolvedOptions {
     authenticate: optional('authenticate', given.authenticate, 'function'),
     onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? (() => {}),
     exposeErrors: optional('exposeErrors', given.exposeErrors, 'boolean') ?? false,
-    log,
+    log: guarded(optional('log', given.log, 'function') ?? (() => {})),
     middleware: list('middleware', given.middleware),
     clock: optional('clock', given.clock, 'object') ?? platformClock,
     random: optional('random', given.random, 'object') ?? platformRandom,

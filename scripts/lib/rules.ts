@@ -15,7 +15,7 @@ export interface Finished {
 export const FINISHED: Finished = {
   areas: ['id', 'attempt', 'outcome', 'meta', 'link', 'op', 'cancel'],
   rules: ['retry.disposition', 'session.handshake', 'session.auth', 'session.protocol-error', 'session.handshake-limits'],
-  except: ['attempt.never-parked', 'outcome.closing', 'meta.no-propagate', 'op.seal-durable', 'cancel.channels', 'cancel.offline'],
+  except: ['attempt.never-parked', 'outcome.closing', 'meta.no-propagate', 'cancel.channels', 'cancel.offline'],
 };
 
 export interface RuleTests {

@@ -35,7 +35,7 @@ function onLookup(operation: LiveOperation, identity: OperationIdentity, found: 
   if (!isWaiting(operation)) return;
   const rerun = operation.method.idem && (found.state === 'released' || found.state === 'abandoned');
   if (found.state !== 'unknown' && !rerun) onKnown(operation, identity, found);
-  else if (operation.host.draining) refuse(operation, failure('unavailable', 'draining', 'this side is closing and takes nothing new'));
+  else if ((operation.owner ?? operation.first).inbound.host.draining) refuse(operation, failure('unavailable', 'draining', 'this side is closing and takes nothing new'));
   else prepare(operation);
 }
 

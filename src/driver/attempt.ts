@@ -6,11 +6,11 @@ import { MetadataBuilder, NO_METADATA } from '../metadata.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { responseMachine } from '../machines/response.ts';
-import { MessageTooLargeError } from '../wire/index.ts';
+import { MessageTooLargeError, ValueError } from '../wire/index.ts';
 import type { CallMessage, Metadata } from '../wire/index.ts';
 import type { Inbound } from './inbound.ts';
 import type { LiveOperation } from './operation.ts';
-import { failure } from './outcome.ts';
+import { unsendable } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
 
 const responses = defineActor<InboundAttempt>()({
@@ -54,20 +54,31 @@ export class InboundAttempt {
   /** Answers, unless the response was encoded in place, and frees the request id (attempt.one-response). */
   reply(outcome: Outcome): void {
     if (!outcome.ok || outcome.writtenFor !== this) {
-      try {
-        this.#send(outcome);
-      } catch (error) {
-        if (!(error instanceof MessageTooLargeError)) throw error;
-        this.#send(failure('indeterminate', 'handler-failed', `the outcome is above your maxPayload: ${error.message}`));
+      const { metadata } = this;
+      if (!this.#trySend(outcome, metadata) && !(metadata.length > 0 && this.#trySend(outcome, NO_METADATA))) {
+        this.#send(unsendable(outcome), NO_METADATA);
       }
     }
     this.inbound.remove(this);
   }
 
-  #send(outcome: Outcome): void {
+  /** False: the peer does not take as much, or the metadata that the handler has set is none. */
+  #trySend(outcome: Outcome, metadata: Metadata): boolean {
+    try {
+      this.#send(outcome, metadata);
+      return true;
+    } catch (error) {
+      if (!(error instanceof MessageTooLargeError || error instanceof ValueError)) throw error;
+      const message = `a response could not be sent as it is: ${error.message}`;
+      this.inbound.host.endpoint.options.log({ level: 'error', event: 'response-not-sent', message, requestId: this.message.requestId, error });
+      return false;
+    }
+  }
+
+  #send(outcome: Outcome, metadata: Metadata): void {
     const { connectionId, requestId } = this.message;
     const { sender } = this.inbound.host;
-    if (outcome.ok) sender.send({ type: 'response', connectionId, requestId, ok: true, result: outcome.result, metadata: this.metadata });
-    else sender.send({ type: 'response', connectionId, requestId, ok: false, error: outcome.error, metadata: this.metadata });
+    if (outcome.ok) sender.send({ type: 'response', connectionId, requestId, ok: true, result: outcome.result, metadata });
+    else sender.send({ type: 'response', connectionId, requestId, ok: false, error: outcome.error, metadata });
   }
 }

@@ -16,6 +16,8 @@ export class Counters {
   replayed = 0;
   /** Handlers started. */
   started = 0;
+  /** Rules the peer broke: the first ends the session (session.protocol-error). */
+  protocolErrors = 0;
   /** Store failures (op.store-failure). */
   storeFailures = 0;
 }

@@ -6,6 +6,7 @@ import { driverMachine } from '../machines/driver.ts';
 import type { DriverEvent } from '../machines/driver.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
+import { conceal } from '../metadata.ts';
 import type { CallMessage, CancelMessage, ResponseMessage } from '../wire/index.ts';
 import type { DriverHost } from './host.ts';
 import { Inbound } from './inbound.ts';
@@ -35,8 +36,10 @@ export class Driver {
     this.outbound = new Outbound(host, this.actor);
   }
 
+  /** Takes a message of this connection. As an event it may be seen by inspectors: what is sensitive is concealed first. */
   receive(message: CallMessage | ResponseMessage | CancelMessage): void {
-    this.actor.send(message);
+    if (message.type === 'cancel' || message.metadata.length === 0) this.actor.send(message);
+    else this.actor.send(concealed(message));
   }
 
   /** Nothing is in flight either way. */
@@ -53,4 +56,8 @@ export class Driver {
     this.inbound.end();
     this.outbound.end({ type: 'ended', kind, reason });
   }
+}
+
+function concealed(message: CallMessage | ResponseMessage): CallMessage | ResponseMessage {
+  return { ...message, metadata: conceal(message.metadata) };
 }

@@ -90,7 +90,7 @@ export class HandlerCall implements CallContext<unknown> {
   fail(error: unknown): never {
     if (this.#phase === 'running') {
       this.#phase = 'failing';
-      this.#validated(this.#operation.method.error, error, 'error', (data) => userFailure(encodeValue(data)));
+      this.#validated(this.#operation.method.error, error, 'error', (data) => userFailure(this.#fitting(encodeValue(data))));
     } else {
       this.#answeredAgain(new Error(`${this.service}.${this.method} called fail() after it had answered`));
     }
@@ -212,12 +212,16 @@ export class HandlerCall implements CallContext<unknown> {
 
   /** In place in the owner's batch where the answer may go out before it is stored; else as bytes of its own. */
   #encodeResult(value: unknown): Outcome {
-    const { owner, method, host } = this.#operation;
+    const { owner, method } = this.#operation;
     if (!method.persist && owner !== undefined) return { ok: true, result: owner.encodeResult(value), writtenFor: owner };
-    const result = encodeValue(value);
-    const needed = result.byteLength + RESPONSE_OVERHEAD_BYTES;
-    if (needed > host.peerMaxPayload) throw new RangeError(`a result of ${result.byteLength} bytes is above the peer's maxPayload (${host.peerMaxPayload} bytes)`);
-    return { ok: true, result };
+    return { ok: true, result: this.#fitting(encodeValue(value)) };
+  }
+
+  /** Throws for more bytes than the caller takes. */
+  #fitting(bytes: Uint8Array): Uint8Array {
+    const { peerMaxPayload } = this.#operation.host;
+    if (bytes.byteLength + RESPONSE_OVERHEAD_BYTES <= peerMaxPayload) return bytes;
+    throw new RangeError(`an answer of ${bytes.byteLength} bytes is above the peer's maxPayload (${peerMaxPayload} bytes)`);
   }
 
   #failedByAccident(error: unknown): void {

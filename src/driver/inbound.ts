@@ -78,10 +78,12 @@ export class Inbound {
   }
 
   /** What a call breaks before it is anybody's (id.parity, id.violation, attempt.limit-in, op.id). */
-  #brokenRule({ requestId, operationId, channels }: CallMessage): { rule: string; message: string } | undefined {
+  #brokenRule({ connectionId, requestId, operationId, channels }: CallMessage): { rule: string; message: string } | undefined {
     if ((requestId % 2 === 1) === this.host.oddIds) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
     if (this.#attempts.has(requestId)) return { rule: 'id.violation', message: `request id ${requestId} is in flight already` };
-    if (this.#attempts.size >= this.#maxConcurrent) return { rule: 'attempt.limit-in', message: `more than ${this.#maxConcurrent} requests in flight` };
+    // What waits for a link that is full the peer has not read: for it, these attempts are in flight.
+    const inFlight = this.#attempts.size + this.host.sender.heldResponses(connectionId);
+    if (inFlight >= this.#maxConcurrent) return { rule: 'attempt.limit-in', message: `more than ${this.#maxConcurrent} requests in flight` };
     if ((operationId !== undefined) !== this.host.retry) {
       return { rule: 'op.id', message: this.host.retry ? 'a call without an operation id' : 'a call with an operation id, though retry is off' };
     }
@@ -92,7 +94,8 @@ export class Inbound {
   #identify(attempt: InboundAttempt, served: ServedMethod, id: string | number): void {
     const { space, peerSeries } = this.host;
     const { message } = attempt;
-    const series = message.series === undefined ? peerSeries : space.series(message.series);
+    // Only a number needs one, and only its operation keeps it.
+    const series = message.series === undefined || typeof id === 'string' ? peerSeries : space.series(message.series);
     const live = space.find(id, series);
     if (live === undefined) {
       const { scope, caller } = space;

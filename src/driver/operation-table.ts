@@ -10,6 +10,8 @@ export class LiveSeries {
   readonly id: string;
   readonly operations = new Map<number, LiveOperation>();
   acknowledged = 0;
+  /** Sessions whose own series it is. */
+  users = 0;
 
   constructor(id: string) {
     this.id = id;
@@ -35,14 +37,22 @@ export class OperationSpace {
     return this.#live;
   }
 
-  /** A session uses the space from here to its `leave`. */
-  enter(): void {
-    this.#users++;
+  get seriesCount(): number {
+    return this.#series.size;
   }
 
-  leave(): void {
+  /** A session uses the space, and a series of it as its peer's own, from here to its `leave`. */
+  enter(seriesId: string): LiveSeries {
+    this.#users++;
+    const series = this.series(seriesId);
+    series.users++;
+    return series;
+  }
+
+  leave(series: LiveSeries): void {
     this.#users--;
-    this.#dropIfUnused();
+    series.users--;
+    this.#dropIfUnused(series);
   }
 
   series(id: string): LiveSeries {
@@ -71,10 +81,13 @@ export class OperationSpace {
   remove(id: string | number, series: LiveSeries): void {
     const removed = typeof id === 'number' ? series.operations.delete(id) : this.#named.delete(id);
     if (removed) this.#live--;
-    this.#dropIfUnused();
+    this.#dropIfUnused(series);
   }
 
-  #dropIfUnused(): void {
+  /** A peer may name any number of series: none is kept for its name alone. */
+  #dropIfUnused(series: LiveSeries): void {
+    // An operation with a string id may hold one that went before, and whose name has come back since.
+    if (series.users === 0 && series.operations.size === 0 && this.#series.get(series.id) === series) this.#series.delete(series.id);
     if (this.#users === 0 && this.#live === 0) this.#onEmpty(this);
   }
 }
@@ -104,6 +117,13 @@ export class OperationTable {
 
   get spaces(): number {
     return this.#spaces.size;
+  }
+
+  /** Series that a session has as its own or that have live operations, of all spaces. */
+  get series(): number {
+    let series = 0;
+    for (const space of this.#spaces.values()) series += space.seriesCount;
+    return series;
   }
 }
 

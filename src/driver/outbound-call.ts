@@ -54,6 +54,8 @@ export class OutboundCall implements Handover {
   /** The encoded arguments, from when there are any; `input` is let go then. */
   args: Uint8Array | undefined = undefined;
   input: unknown;
+  /** Its place among those that wait for room. */
+  ticket: number | undefined = undefined;
   readonly #options: CallOptions;
   readonly #waiter: CallWaiter;
   #timeout: unknown = undefined;

@@ -15,6 +15,7 @@ import type { DriverHost } from './host.ts';
 import { settle } from './maybe.ts';
 import { OutboundCall, QueueFullError } from './outbound-call.ts';
 import type { CallWaiter } from './outbound-call.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 const DISPATCH = { type: 'dispatch' } as const;
 const NO_CHANNELS: readonly number[] = Object.freeze([]);
@@ -29,7 +30,7 @@ export class Outbound {
   /** Attempts whose caller gave up while they were in flight: their responses are still to come. */
   readonly #givenUp = new Set<number>();
   /** Calls without an attempt in flight, in order. */
-  readonly #queue = new Set<OutboundCall>();
+  readonly #queue = new WaitingLine<OutboundCall>();
   #inFlight = 0;
   #nextId: number;
   #ended: EndedEvent | undefined = undefined;
@@ -112,14 +113,15 @@ export class Outbound {
       call.actor.send({ type: 'sendFailed', error });
       return;
     }
-    this.#queue.add(call);
+    call.ticket = this.#queue.join(call);
   }
 
   /** Sends what waits, as far as there is room. */
   dispatch(): void {
-    for (const call of this.#queue) {
-      if (!this.#hasRoom()) return;
-      this.#queue.delete(call);
+    while (this.#hasRoom()) {
+      const call = this.#queue.next();
+      if (call === undefined) return;
+      call.ticket = undefined;
       call.actor.send(DISPATCH);
     }
   }
@@ -181,7 +183,7 @@ export class Outbound {
   /** The caller has its outcome. */
   finished(call: OutboundCall): void {
     this.#pending.delete(call.requestId);
-    this.#queue.delete(call);
+    if (call.ticket !== undefined) this.#queue.leave(call.ticket);
     if (typeof call.operationId === 'number') {
       this.host.series.settle(call.operationId);
       this.host.acknowledgeSoon();

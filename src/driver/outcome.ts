@@ -36,6 +36,12 @@ export function endingFailure(policy: OperationInput, ending: Ending, detail?: s
   return failure(kind, reason, detail ?? ENDING_MESSAGES[reason] ?? reason);
 }
 
+/** What a waiter is told in place of an outcome that its peer cannot take: the same without its text, or that there is one it cannot have. */
+export function unsendable(outcome: Outcome): Outcome {
+  if (outcome.ok || outcome.error.kind === 'user') return failure('indeterminate', 'handler-failed', 'the outcome is above your maxPayload');
+  return failure(outcome.error.kind, outcome.error.reason, 'the message is above your maxPayload');
+}
+
 const VALUE = 0;
 const USER_FAILURE = 1;
 const NO_BYTES = new Uint8Array(0);

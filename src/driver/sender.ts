@@ -9,6 +9,8 @@ export interface Handover {
 export interface Sender {
   /** Whether a call may be added now: there is a link, and it is not full (link.backpressure). */
   readonly ready: boolean;
+  /** A connection's responses that wait because the link is full. */
+  heldResponses(connectionId: number): number;
   /** Adds a message whose values are encoded. Throws MessageTooLargeError. */
   send(message: Message): void;
   /** Encodes `value` in place as the call's arguments, and gives their bytes. Throws ValueError or MessageTooLargeError, adding nothing. */

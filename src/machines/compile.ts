@@ -6,7 +6,16 @@
  * states, reenter, always, wildcards, onDone, final output. All else is refused at start-up (`supported.ts`).
  */
 import type {
-  ActorScope, ActorLogic, ActorSystem, AnyMachineSnapshot, AnyStateMachine, EmittedFrom, EventFrom, EventObject, InputFrom, SnapshotFrom,
+  ActorScope,
+  ActorLogic,
+  ActorSystem,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  EmittedFrom,
+  EventFrom,
+  EventObject,
+  InputFrom,
+  SnapshotFrom,
 } from 'xstate';
 import { advance, begin, initialContext } from './run.ts';
 import type { Stage } from './run.ts';
@@ -162,7 +171,7 @@ class Compilation implements CompiledMachine<AnyStateMachine> {
     for (const { instruction, args, params } of actions) {
       const { name } = instruction;
       const info = { context: args.context, event: args.event, self: scope.self, system: scope.system };
-      scope.actionExecutor({ type: name, info, params: params as never, exec: this.executable(instruction, scope, params) });
+      scope.actionExecutor({ type: name, info, params, exec: this.executable(instruction, scope, params) });
     }
     return snapshot;
   }

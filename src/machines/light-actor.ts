@@ -11,25 +11,14 @@
 import { createActor } from 'xstate';
 import type { Actor, AnyMachineSnapshot, AnyStateMachine, EventObject, Observer, StateValue, Subscription } from 'xstate';
 import type { ActorHost } from './actor-host.ts';
+import type { Blueprint, Handler } from './blueprint.ts';
 import { isChildError, snapshotOf } from './compile.ts';
 import { Observers } from './observers.ts';
 import { advance, begin, initialContext } from './run.ts';
 import type { Stage } from './run.ts';
-import { embody } from './stock.ts';
+import { embody, halt } from './stock.ts';
 import type { Embodied } from './stock.ts';
-import type { Arguments, Instruction, Leaf, Tables } from './tables.ts';
-
-/** What the rooms outside provide for a named action. */
-export type Handler = (owner: unknown, args: { readonly context: unknown; readonly event: unknown }, params: unknown) => void;
-
-/** What all actors of a kind share. */
-export interface Blueprint {
-  readonly name: string;
-  readonly tables: Tables;
-  /** By the slot of the action's name. */
-  readonly handlers: readonly Handler[];
-  readonly stock: AnyStateMachine;
-}
+import type { Arguments, Instruction, Leaf } from './tables.ts';
 
 export interface LightActorOptions {
   readonly key: number | string;
@@ -117,7 +106,7 @@ export class LightActor implements Stage, Embodied {
 
   send(event: EventObject): void {
     if (this.real !== undefined) {
-      this.real.send(event);
+      this.sendReal(this.real, event);
     } else if (this.phase === RESTING) {
       this.handle(event);
       this.drain();
@@ -162,10 +151,10 @@ export class LightActor implements Stage, Embodied {
       begin(this, tables, event);
     }
     this.host.enter(this);
-    if (startsPlainly) {
-      this.startPlainly(event);
-    } else {
-      this.performDeferred();
+    if (!startsPlainly) {
+      this.attempt(() => this.performDeferred());
+    } else if (tables.start.instructions.length > 0) {
+      this.attempt(() => begin(this, tables, event));
     }
     this.rest();
     this.drain();
@@ -173,8 +162,7 @@ export class LightActor implements Stage, Embodied {
 
   /** Begins real, since somebody watches: every step of the start is XState's own. Throws as `startLight` does. */
   startReal(input: unknown): void {
-    const { id } = this;
-    const real = createActor(this.blueprint.stock, { id, parent: this.parentRef(), input } as object);
+    const real = createActor(this.blueprint.stock, { id: this.id, parent: this.parentRef(), input } as object);
     const { status, error } = real.getSnapshot();
     if (status === 'error') {
       throw error;
@@ -203,11 +191,10 @@ export class LightActor implements Stage, Embodied {
       this.launch(real);
       return real;
     }
-    for (const event of [this.current, ...(this.queue ?? [])]) {
-      if (event !== undefined) {
-        real.send(event);
-      }
+    if (this.current !== undefined) {
+      real.send(this.current);
     }
+    this.queue?.forEach((event) => real.send(event));
     this.queue = undefined;
     return real;
   }
@@ -274,13 +261,16 @@ export class LightActor implements Stage, Embodied {
     return this.real === undefined ? this.phase < DONE : this.real.getSnapshot().status === 'active';
   }
 
-  private startPlainly(event: EventObject): void {
-    const { tables } = this.blueprint;
-    if (tables.start.instructions.length === 0) {
-      return;
+  /** XState warns on the console of what a light actor ignores in silence. */
+  private sendReal(real: Actor<AnyStateMachine>, event: EventObject): void {
+    if (this.phase !== STOPPING && real.getSnapshot().status === 'active') {
+      real.send(event);
     }
+  }
+
+  private attempt(start: () => void): void {
     try {
-      begin(this, tables, event);
+      start();
     } catch (error) {
       this.report(error);
     }
@@ -289,12 +279,8 @@ export class LightActor implements Stage, Embodied {
   private performDeferred(): void {
     const actions = this.deferred ?? [];
     this.deferred = undefined;
-    try {
-      for (const perform of actions) {
-        perform();
-      }
-    } catch (error) {
-      this.report(error);
+    for (const perform of actions) {
+      perform();
     }
   }
 
@@ -302,8 +288,7 @@ export class LightActor implements Stage, Embodied {
     this.phase = BUSY;
     this.current = event;
     try {
-      const isHandled = advance(this, this.blueprint.tables, event);
-      if (!isHandled && isChildError(event)) {
+      if (!advance(this, this.blueprint.tables, event) && isChildError(event)) {
         this.report(event.error);
       }
     } catch (error) {
@@ -372,8 +357,7 @@ export class LightActor implements Stage, Embodied {
   }
 
   private doneEvent(): EventObject & { readonly output: unknown; readonly actorId: string } {
-    const { id, output } = this;
-    return { type: `xstate.done.actor.${id}`, output, actorId: id };
+    return { type: `xstate.done.actor.${this.id}`, output: this.output, actorId: this.id };
   }
 
   private become(real: Actor<AnyStateMachine>): void {
@@ -411,9 +395,4 @@ export class LightActor implements Stage, Embodied {
   private report(error: unknown): void {
     this.host.report(error, this.id);
   }
-}
-
-/** XState lets only a parent stop its child; the handle stands for the parent here. */
-function halt(real: Actor<AnyStateMachine>): void {
-  (real as unknown as { _stop(): void })._stop();
 }

@@ -6,18 +6,28 @@
  *   const actor = kind.spawn(host, { key: 7, input, owner: call });
  */
 import type {
-  ActorRefFrom, AnyStateMachine, ContextFrom, EmittedFrom, EventFrom, EventObject, InputFrom, Observer, ParameterizedObject, SnapshotFrom, StateMachine,
-  StateValueFrom, Subscription,
+  ActorRefFrom,
+  AnyStateMachine,
+  ContextFrom,
+  EmittedFrom,
+  EventFrom,
+  InputFrom,
+  Observer,
+  ParameterizedObject,
+  SnapshotFrom,
+  StateMachine,
+  StateValueFrom,
+  Subscription,
 } from 'xstate';
 import type { ActorHost } from './actor-host.ts';
+import type { Blueprint, Handler } from './blueprint.ts';
 import { compile } from './compile.ts';
 import { LightActor } from './light-actor.ts';
-import type { Blueprint, Handler, LightActorOptions } from './light-actor.ts';
+import type { LightActorOptions } from './light-actor.ts';
 import { stockMachine } from './stock.ts';
 import type { Tables } from './tables.ts';
 
 export { ActorHost } from './actor-host.ts';
-export type { ActorHostOptions } from './actor-host.ts';
 
 /** The handle of a hot actor. It stays valid when the actor is promoted, and after its end. */
 export interface LiveActor<M extends AnyStateMachine = AnyStateMachine> {
@@ -44,12 +54,26 @@ export interface LiveActor<M extends AnyStateMachine = AnyStateMachine> {
 
 type EmittedOf<M extends AnyStateMachine, T> = T extends '*' ? EmittedFrom<M> : Extract<EmittedFrom<M>, { type: T }>;
 
-type ActionOf<M> = M extends StateMachine<
-  infer _Context, infer _Event, infer _Children, infer _Actor, infer Action, infer _Guard, infer _Delay, infer _Value, infer _Tag, infer _Input,
-  infer _Output, infer _Emitted, infer _Meta, infer _Schema, infer _TransitionMeta
->
-  ? Extract<Action, ParameterizedObject>
-  : never;
+type ActionOf<M> =
+  M extends StateMachine<
+    infer _Context,
+    infer _Event,
+    infer _Children,
+    infer _Actor,
+    infer Action,
+    infer _Guard,
+    infer _Delay,
+    infer _Value,
+    infer _Tag,
+    infer _Input,
+    infer _Output,
+    infer _Emitted,
+    infer _Meta,
+    infer _Schema,
+    infer _TransitionMeta
+  >
+    ? Extract<Action, ParameterizedObject>
+    : never;
 
 /**
  * One function for each action the chart performs that XState has none for (assign, raise and emit are its own). The type cannot tell these apart, so a

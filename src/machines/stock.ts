@@ -2,7 +2,7 @@
  * The stock side of a kind of hot actor: its machine with the same actions, for actors that somebody watches or has the ref of.
  * Made once for each kind; which actor an action is of, it finds by the actor ref.
  */
-import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate';
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate';
 
 /** The handle behind a real actor. */
 export interface Embodied {
@@ -43,4 +43,9 @@ function handleOf(ref: object): Embodied {
     throw new Error('A hot actor was made outside of spawn(): make it by its ActorKind, which knows whose actions it performs.');
   }
   return handle;
+}
+
+/** XState lets only a parent stop its child; the handle stands for the parent here. */
+export function halt(real: AnyActorRef): void {
+  (real as unknown as { _stop(): void })._stop();
 }

@@ -24,8 +24,11 @@ export function assertSupported(machine: AnyStateMachine): void {
   if ((machine.options.maxIterations ?? Infinity) !== Infinity) {
     throw refusal(machine, 'options.maxIterations', machine.root);
   }
-  for (const node of nodesOf(machine.root)) {
+  const nodes = nodesOf(machine.root);
+  for (const node of nodes) {
     assertSupportedState(machine, node);
+  }
+  for (const node of nodes) {
     for (const transition of transitionsOf(node)) {
       assertSupportedTransition(machine, node, transition);
     }
@@ -52,7 +55,7 @@ function assertSupportedState(machine: AnyStateMachine, node: AnyStateNode): voi
   }
   const initialActions = node.type === 'compound' ? node.initial.actions : [];
   for (const action of [...node.entry, ...node.exit, ...initialActions]) {
-    assertSupportedAction(machine, node, action as Reference);
+    assertSupportedAction(machine, node, action);
   }
 }
 
@@ -61,10 +64,10 @@ function assertSupportedTransition(machine: AnyStateMachine, node: AnyStateNode,
     throw refusal(machine, `a transition with several targets (event '${transition.eventType}')`, node);
   }
   for (const action of transition.actions) {
-    assertSupportedAction(machine, node, action as Reference);
+    assertSupportedAction(machine, node, action);
   }
   if (transition.guard !== undefined) {
-    assertSupportedGuard(machine, node, transition.guard as Reference);
+    assertSupportedGuard(machine, node, transition.guard);
   }
 }
 
@@ -122,5 +125,7 @@ export function builtInOf(machine: AnyStateMachine, reference: Reference): Built
 }
 
 function refusal(machine: AnyStateMachine, feature: string, node: AnyStateNode): Error {
-  return new Error(`Machine '${machine.id}' cannot be compiled: state '${node.id}' uses ${feature}. Use a stock actor for it, or leave the feature out.`);
+  return new Error(
+    `Machine '${machine.id}' cannot be compiled: state '${node.id}' uses ${feature}. Use a stock actor for it, or leave the feature out.`,
+  );
 }

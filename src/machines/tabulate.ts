@@ -64,6 +64,8 @@ class Tabulator {
       const found = eventType === INIT ? [] : chain.flatMap((state) => candidatesOf(state, eventType));
       return found.length === 0 ? NO_MOVES : found.map(moveOf);
     };
+    // All of them now, a wildcard's too: later nothing may be refused, nor an action be found that nobody provides.
+    chain.flatMap(transitionsOf).forEach(moveOf);
     for (const eventType of this.namedEventTypes()) {
       leaf.moves.set(eventType, candidates(eventType));
     }
@@ -198,8 +200,12 @@ function matches(eventType: string, descriptor: string): boolean {
 
 /** Nothing of the start can fail but an action itself, and the state it enters is at rest: no assignment, no raise, no computed parameters. */
 function isPlain(start: Move): boolean {
-  return start.target.always === NO_MOVES && !start.target.finishes && start.instructions.every(
-    ({ code, params, operand }) => (code === PERFORM || code === EMIT) && typeof params !== 'function' && typeof operand !== 'function',
+  return (
+    start.target.always === NO_MOVES &&
+    !start.target.finishes &&
+    start.instructions.every(
+      ({ code, params, operand }) => (code === PERFORM || code === EMIT) && typeof params !== 'function' && typeof operand !== 'function',
+    )
   );
 }
 

@@ -22,8 +22,8 @@ export interface Promotable {
 
 const watches = new WeakMap<object, SystemWatch>();
 
-/** Thrown by the probe below; carries nothing. */
-const SOMEBODY_LOOKS = Object.freeze({ somebody: 'looks' });
+/** Thrown by the probe below, and never farther; made once, since it is no failure. */
+const SOMEBODY_LOOKS = new Error('Somebody inspects the actor system.');
 
 /** XState copies an inspection event only when there is an observer, and before it calls any: so this reaches none. */
 const PROBE = {

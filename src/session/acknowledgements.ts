@@ -40,11 +40,13 @@ export class Acknowledgements {
     this.#timer = undefined;
   }
 
-  /** The peer says that the numbers of one of its series are settled for it. A series nobody has heard of holds nothing to forget. */
+  /** The peer says that the numbers of one of its series are settled for it: the store may have them without any being live. */
   receive(space: OperationSpace, seriesId: string, upTo: number): void {
     const series = space.findSeries(seriesId);
-    if (series === undefined || upTo <= series.acknowledged) return;
-    series.acknowledged = upTo;
+    if (series !== undefined) {
+      if (upTo <= series.acknowledged) return;
+      series.acknowledged = upTo;
+    }
     settle(
       () => this.#core.endpoint.store.forget(space.scope, space.caller, seriesId, upTo),
       () => {},

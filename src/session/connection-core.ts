@@ -72,7 +72,7 @@ export class ConnectionCore {
 
   end(kind: EndKind, reason: string): void {
     this.driver?.stop(kind, reason);
-    this.#host?.space.leave();
+    this.#host?.space.leave(this.#host.peerSeries);
     this.actor.send({ type: 'ended' });
     this.#resolveClosed();
   }
@@ -113,14 +113,13 @@ class ConnectionHost implements DriverHost {
     this.peerMaxPayload = agreement.peerLimits.maxPayload;
     this.series = core.series;
     this.space = tableOf(core.endpoint.store).space(agreement.scopeDigest, core.role === 'initiator' ? 'acceptor' : 'initiator');
-    this.space.enter();
-    this.peerSeries = this.space.series(agreement.peerSeries);
+    this.peerSeries = this.space.enter(agreement.peerSeries);
     this.session = core.facade;
     this.principal = agreement.principal;
   }
 
   get draining(): boolean {
-    return this.#core.isClosing;
+    return this.#core.isDraining;
   }
 
   client<S extends AnyService>(service: S): Client<S> {

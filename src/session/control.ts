@@ -7,6 +7,9 @@ import type { SessionCore } from './session-core.ts';
 
 type ControlMessage = Exclude<Message, { type: 'call' | 'response' | 'cancel' }>;
 
+/** Answers that may wait for a full link: more than a peer that reads ever leaves there. */
+const MAX_HELD_ANSWERS = 4_096;
+
 export class Control {
   readonly #core: SessionCore;
 
@@ -21,7 +24,7 @@ export class Control {
         if (core.root.space !== undefined) core.acknowledgements.receive(core.root.space, message.series, message.upTo);
         return;
       case 'ping':
-        core.outbox.send({ type: 'pong', nonce: message.nonce });
+        this.#answer({ type: 'pong', nonce: message.nonce });
         return;
       case 'pong':
         return;
@@ -36,7 +39,11 @@ export class Control {
         core.peerReported(message.rule, message.message);
         return;
       case 'open':
-        core.outbox.send({ type: 'reject', connectionId: message.connectionId, reason: 'no acceptor is configured' });
+        if ((message.connectionId % 2 === 1) === (core.role === 'initiator')) {
+          core.protocolError('id.violation', `connection id ${message.connectionId} has our parity, not yours`);
+          return;
+        }
+        this.#answer({ type: 'reject', connectionId: message.connectionId, reason: 'no acceptor is configured' });
         return;
       case 'accept':
       case 'reject':
@@ -58,6 +65,12 @@ export class Control {
       case 'refuse':
         core.protocolError('session.handshake', `a ${message.type} after the handshake`);
     }
+  }
+
+  #answer(message: Message): void {
+    const { outbox } = this.#core;
+    outbox.send(message);
+    if (outbox.heldAnswers > MAX_HELD_ANSWERS) this.#core.protocolError('link.backpressure', `more than ${MAX_HELD_ANSWERS} answers wait for you to read`);
   }
 
   #unknownConnection(id: number): void {

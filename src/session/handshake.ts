@@ -20,6 +20,7 @@ export interface Agreement {
   readonly principal: Principal;
   /** Hex SHA-256 over scope and principal: all that a store sees of them (op.scope). */
   readonly scopeDigest: string;
+  /** What we may send: the peer's limits, and of its maxPayload what our own link takes. */
   readonly peerLimits: WireLimits;
   readonly peerSeries: string;
   /** Both sides support operation ids (retry.off). */
@@ -99,7 +100,8 @@ async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, lin
     sessionId,
     principal,
     scopeDigest: await digestScope(scope, principal),
-    peerLimits: peer.limits,
+    // A link takes no more than its own side's limit, either way.
+    peerLimits: { ...peer.limits, maxPayload: Math.min(peer.limits.maxPayload, options.maxPayload) },
     peerSeries: peer.series,
     retry: options.retry && peer.features.retry,
   };

@@ -1,7 +1,7 @@
 /**
  * What leaves a session: messages gather in a batch, and what one turn of the event loop gathered goes to the link together,
  * normally as one payload. While the link is above its high-water mark the batch waits, and no new call is added to it
- * (link.backpressure); responses are, of which the peer's own limit bounds the number.
+ * (link.backpressure); answers are, and are counted, so that a peer that asks on and reads none of them can be stopped.
  */
 import type { Handover, Sender } from '../driver/sender.ts';
 import type { Link } from '../transport/link.ts';
@@ -19,6 +19,9 @@ export class Outbox implements Sender {
   #link: Link | undefined;
   #full = false;
   #scheduled = false;
+  /** Responses that wait for a full link, by connection, and other answers. */
+  readonly #heldResponses = new Map<number, number>();
+  #heldAnswers = 0;
   #handovers: Handover[] = [];
   readonly #flushTurn = () => {
     this.#scheduled = false;
@@ -36,6 +39,15 @@ export class Outbox implements Sender {
     return this.#link !== undefined && !this.#full;
   }
 
+  heldResponses(connectionId: number): number {
+    return this.#heldResponses.get(connectionId) ?? 0;
+  }
+
+  /** Answers to what is no call, such as pongs, that wait because the link is full. */
+  get heldAnswers(): number {
+    return this.#heldAnswers;
+  }
+
   attach(link: Link): void {
     this.#link = link;
     this.#full = false;
@@ -45,6 +57,7 @@ export class Outbox implements Sender {
   detach(): void {
     this.#link = undefined;
     this.#handovers = [];
+    this.#holdNothing();
     this.#batch.take();
   }
 
@@ -56,6 +69,7 @@ export class Outbox implements Sender {
   send(message: Message): void {
     if (this.#link === undefined) return;
     this.#batch.add(message);
+    if (this.#full) this.#hold(message);
     this.#schedule();
   }
 
@@ -67,6 +81,7 @@ export class Outbox implements Sender {
 
   sendResult(head: { connectionId: number; requestId: number; metadata: Metadata }, value: unknown): Uint8Array {
     const result = this.#batch.addResult(head, value);
+    if (this.#full) this.#holdResponse(head.connectionId);
     this.#schedule();
     return result;
   }
@@ -78,8 +93,13 @@ export class Outbox implements Sender {
   /** The session's last word to its peer: everything that waits goes before it, whether or not the link is full. */
   sendLast(message: Message, link: Link): void {
     this.#link = link;
-    this.#full = false;
     this.#batch.add(message);
+    this.flushAll();
+  }
+
+  /** Hands over what there is, whether or not the link is full: for a session's end, when nothing more will come. */
+  flushAll(): void {
+    this.#full = false;
     this.flush();
   }
 
@@ -93,6 +113,7 @@ export class Outbox implements Sender {
   flush(): void {
     const link = this.#link;
     if (link === undefined || this.#full || this.#batch.byteLength === 0) return;
+    this.#holdNothing();
     const handovers = this.#handovers;
     if (handovers.length > 0) {
       this.#handovers = [];
@@ -103,6 +124,20 @@ export class Outbox implements Sender {
     } catch (error) {
       this.#onFailure(error);
     }
+  }
+
+  #hold(message: Message): void {
+    if (message.type === 'response') this.#holdResponse(message.connectionId);
+    else if (message.type === 'pong' || message.type === 'reject') this.#heldAnswers++;
+  }
+
+  #holdResponse(connectionId: number): void {
+    this.#heldResponses.set(connectionId, this.heldResponses(connectionId) + 1);
+  }
+
+  #holdNothing(): void {
+    this.#heldAnswers = 0;
+    if (this.#heldResponses.size > 0) this.#heldResponses.clear();
   }
 
   #schedule(): void {

@@ -18,7 +18,9 @@ import type { Message } from '../wire/index.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionCore } from './connection-core.ts';
 import { Control } from './control.ts';
-import { agreeToHello, agreeToWelcome, HANDSHAKE_EXPECTED, HANDSHAKE_MAX_PAYLOAD, makeHello, makeWelcome, refusal, toHex, unexpectedMessage } from './handshake.ts';
+import { endError, endingEntry } from './ending.ts';
+import type { Ending } from './ending.ts';
+import { agreeToHello, agreeToWelcome, HANDSHAKE_EXPECTED, HANDSHAKE_MAX_PAYLOAD, makeHello, makeWelcome, toHex, unexpectedMessage } from './handshake.ts';
 import type { Agreement } from './handshake.ts';
 import { Outbox } from './outbox.ts';
 import type { Session } from './session.ts';
@@ -42,9 +44,9 @@ export interface SessionCoreOptions {
   readonly onClosed: (core: SessionCore) => void;
 }
 
-type Ending = Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' }> | { readonly type: 'slowHandshake' };
-
 const NO_SCOPE = new Uint8Array(0);
+/** What a payload that is kept takes besides its bytes: empty ones must not be free. */
+const EARLY_PAYLOAD_BYTES = 256;
 
 export class SessionCore {
   readonly endpoint: Endpoint;
@@ -72,6 +74,7 @@ export class SessionCore {
   #reported = false;
   /** Payloads that came behind a welcome while `authenticate` thinks about it. */
   #early: Uint8Array[] | undefined = undefined;
+  #earlyBytes = 0;
   #resolveClosed: () => void = () => {};
 
   constructor(options: SessionCoreOptions) {
@@ -104,29 +107,18 @@ export class SessionCore {
     return this.status === 'closing' || this.status === 'closed';
   }
 
+  /** We end it (session.drain). A session that was lost drains nothing: what it left to be run is. */
+  get isDraining(): boolean {
+    return this.#ending?.type === 'close';
+  }
+
   get linkFacts(): Readonly<Record<string, unknown>> {
     return this.#link?.facts ?? {};
   }
 
   /** Why the session ended, as an error for whoever waits for its connecting. */
   get endError(): unknown {
-    const ending = this.#ending;
-    switch (ending?.type) {
-      case 'dialFailed':
-        return ending.error;
-      case 'refused':
-        return refusal(ending.reason);
-      case 'protocolError':
-        return new RpcError({ kind: 'protocol-error', reason: ending.rule, message: ending.message });
-      case 'slowHandshake':
-        return new RpcError({ kind: 'connection-closed', reason: 'handshake-timeout', message: 'the peer did not finish the handshake in time', retryable: true });
-      case 'linkLost':
-        return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the link was lost', retryable: true, cause: ending.error });
-      case 'peerClosed':
-      case 'close':
-      case undefined:
-        return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the session is closed', retryable: true });
-    }
+    return endError(this.#ending);
   }
 
   start(): void {
@@ -145,25 +137,25 @@ export class SessionCore {
       drain: () => this.outbox.drained(),
       close: (error) => this.#linkClosed(error),
     });
-    this.actor.send({ type: 'linkUp' });
+    this.#event({ type: 'linkUp' });
   }
 
   dialFailed(error: unknown): void {
-    this.actor.send({ type: 'dialFailed', error });
+    this.#event({ type: 'dialFailed', error });
   }
 
   close(graceMs: number): Promise<void> {
-    this.actor.send({ type: 'close', graceMs });
+    this.#event({ type: 'close', graceMs });
     return this.closed;
   }
 
   /** The peer broke a rule (session.protocol-error). */
   protocolError(rule: string, message: string): void {
-    this.actor.send({ type: 'protocolError', rule, message });
+    this.#event({ type: 'protocolError', rule, message });
   }
 
   peerClosed(reason: string): void {
-    this.actor.send({ type: 'peerClosed', reason });
+    this.#event({ type: 'peerClosed', reason });
   }
 
   /** The peer says that we broke a rule. */
@@ -180,7 +172,12 @@ export class SessionCore {
 
   /** An attempt ended: a session that drains may be done. */
   settled(): void {
-    if (this.status === 'closing' && this.root.idle) this.actor.send({ type: 'drained' });
+    if (this.status === 'closing' && this.root.idle) this.#event({ type: 'drained' });
+  }
+
+  /** A session that has ended hears nothing more: its link, for one, closes after it. */
+  #event(event: SessionEvent): void {
+    if (this.actor.getSnapshot().status === 'active') this.actor.send(event);
   }
 
   // ---- payloads
@@ -200,14 +197,15 @@ export class SessionCore {
   };
 
   #receive(payload: Uint8Array): void {
-    const state = this.actor.getSnapshot().value;
-    if (state === 'closed') return;
+    // Not the actor's state: that is the old one until `begin`, which hands on what came early, is through.
+    const { status } = this;
+    if (status === 'closed') return;
     try {
-      if (state === 'handshaking') this.#receiveHandshake(payload);
+      if (status === 'connecting') this.#receiveHandshake(payload);
       else decodeEach(payload, this.#route);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      if (error.rule === 'session.handshake') this.#refuse(`${HANDSHAKE_EXPECTED}: ${error.message}`);
+      if (status === 'connecting' && error.rule === 'session.handshake') this.#refuse(`${HANDSHAKE_EXPECTED}: ${error.message}`);
       else this.protocolError(error.rule, error.message);
     }
   }
@@ -220,7 +218,7 @@ export class SessionCore {
     const [first, ...rest] = decodeMessages(payload);
     const expected = this.role === 'acceptor' ? 'hello' : 'welcome';
     if (first?.type === 'refuse') {
-      this.actor.send({ type: 'refused', reason: first.reason });
+      this.#event({ type: 'refused', reason: first.reason });
     } else if (first?.type === 'protocol-error') {
       this.peerReported(first.rule, first.message);
     } else if (first?.type !== expected || rest.length > 0) {
@@ -236,8 +234,8 @@ export class SessionCore {
     const { maxPayload } = this.endpoint.options;
     if (this.role === 'acceptor') throw new WireError('session.handshake', 'a payload before the welcome', 0);
     this.#early?.push(payload);
-    const bytes = this.#early?.reduce((sum, { byteLength }) => sum + byteLength, 0) ?? 0;
-    if (bytes > maxPayload) throw new WireError('session.handshake-limits', `more than ${maxPayload} bytes before the handshake was done`, 0);
+    this.#earlyBytes += payload.byteLength + EARLY_PAYLOAD_BYTES;
+    if (this.#earlyBytes > maxPayload) throw new WireError('session.handshake-limits', `more than ${maxPayload} bytes before the handshake was done`, 0);
   }
 
   async #agree(message: Message): Promise<void> {
@@ -250,7 +248,7 @@ export class SessionCore {
       this.#link?.limitInbound?.(endpoint.options.maxPayload);
       this.agreement = await agreeToWelcome(message, { endpoint, scope: this.scope, linkFacts });
     }
-    this.actor.send({ type: 'welcomed' });
+    this.#event({ type: 'welcomed' });
   }
 
   #disagree(error: unknown): void {
@@ -265,7 +263,7 @@ export class SessionCore {
   /** We say no, and why. */
   #refuse(reason: string): void {
     this.#say({ type: 'refuse', reason });
-    this.actor.send({ type: 'refused', reason });
+    this.#event({ type: 'refused', reason });
   }
 
   // ---- actions of the statechart
@@ -313,20 +311,26 @@ export class SessionCore {
     const { graceMs } = this.actor.getSnapshot().context;
     this.status$.next('closing');
     if (graceMs > 0 && !this.root.idle) this.outbox.send({ type: 'go-away', graceMs });
-    else this.actor.send({ type: 'drained' });
+    else this.#event({ type: 'drained' });
   }
 
   #end(): void {
     const ending = this.#ending;
     const isProtocolError = ending?.type === 'protocolError';
+    // The last word takes along what waits: a call among it may run, so it goes before the calls are judged (outcome.retryable).
+    if (ending?.type === 'close') this.outbox.flushAll();
     this.root.end(isProtocolError ? 'protocol-error' : 'connection-closed', isProtocolError ? ending.rule : 'closed');
-    this.acknowledgements.end();
+    if (ending?.type === 'close') this.acknowledgements.now();
+    else this.acknowledgements.end();
+    if (isProtocolError && !this.#reported) this.counters.protocolErrors++;
     this.#endLink(ending);
     this.outbox.detach();
     this.status$.next('closed');
     this.status$.complete();
     this.#options.onClosed(this);
     this.#resolveClosed();
+    const entry = endingEntry(ending, this.facade.id);
+    if (entry !== undefined) this.endpoint.options.log(entry);
   }
 
   /** The peer is told why, where it can be; what was sent before is delivered, if the peer takes it within the handshake's time. */
@@ -335,7 +339,6 @@ export class SessionCore {
     if (link === undefined || ending?.type === 'linkLost') return;
     if (ending?.type === 'protocolError' && !this.#reported) this.outbox.sendLast({ type: 'protocol-error', rule: ending.rule, message: ending.message }, link);
     else if (ending?.type === 'close' && this.agreement !== undefined) this.outbox.sendLast({ type: 'close', connectionId: 0, reason: 'closed' }, link);
-    else this.outbox.flush();
     const { clock, handshakeTimeoutMs } = this.endpoint.options;
     if (ending?.type === 'slowHandshake') {
       link.abort(new Error('the peer did not finish the handshake in time'));
@@ -358,12 +361,12 @@ export class SessionCore {
 
   #lost(error: unknown): void {
     this.#link?.abort(error instanceof Error ? error : undefined);
-    this.actor.send({ type: 'linkLost', error });
+    this.#event({ type: 'linkLost', error });
   }
 
   #linkClosed(error: Error | undefined): void {
     if (this.#linger !== undefined) this.endpoint.options.clock.clearTimeout(this.#linger);
     this.#linger = undefined;
-    this.actor.send({ type: 'linkLost', error });
+    this.#event({ type: 'linkLost', error });
   }
 }

@@ -95,8 +95,8 @@ export class Series implements Chained<Series> {
   }
 
   /**
-   * Forgets every number up to `upTo`, and hands what was settled to `discard`. Costs no more than the records there are, whatever a peer
-   * says. What is live stays until it settles.
+   * Forgets every number up to `upTo`, and hands the records to `discard`. Costs no more than the records there are, whatever a peer says. What is
+   * live goes too: when it settles, its number says that nobody wants it.
    */
   raiseMark(upTo: number, discard: (record: MemoryRecord) => void): void {
     const first = this.mark + 1;
@@ -118,7 +118,7 @@ export class Series implements Chained<Series> {
   }
 
   #discard(record: MemoryRecord | undefined, discard: (record: MemoryRecord) => void): void {
-    if (record === undefined || record.state === 'admitted') return;
+    if (record === undefined) return;
     this.records.delete(record.id);
     discard(record);
   }
@@ -149,10 +149,10 @@ export class Series implements Chained<Series> {
     const joinsBelow = below?.last === id - 1;
     const joinsAbove = above?.first === id + 1;
     if (joinsBelow && joinsAbove) {
-      below!.last = above!.last;
+      below.last = above.last;
       ranges.splice(at, 1);
-    } else if (joinsBelow) below!.last = id;
-    else if (joinsAbove) above!.first = id;
+    } else if (joinsBelow) below.last = id;
+    else if (joinsAbove) above.first = id;
     else ranges.splice(at, 0, { first: id, last: id });
   }
 

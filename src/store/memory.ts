@@ -132,7 +132,8 @@ class RecordsInMemory implements MemoryStore {
   }
 
   seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array): void {
-    const found = this.#settleable(key);
+    const found = this.#find(key);
+    // Acknowledged while it ran: nobody will ask for it (op.ack).
     if (found === 'expired') return;
     // A purely idem operation was never admitted (op.idem-not-admitted). Where there is no room for its outcome it runs again, which is harmless.
     const record = found ?? this.#add(key, signature);
@@ -146,7 +147,7 @@ class RecordsInMemory implements MemoryStore {
   }
 
   release(key: OperationKey, reason: ReleaseReason): void {
-    const record = this.#settleable(key);
+    const record = this.#find(key);
     if (record === undefined || record === 'expired' || record.state !== 'admitted') return;
     record.state = 'released';
     record.reason = reason;
@@ -154,7 +155,8 @@ class RecordsInMemory implements MemoryStore {
   }
 
   forget(scope: string, caller: OperationKey['caller'], name: string, upTo: number): void {
-    const mark = Math.min(Math.floor(upTo), Number.MAX_SAFE_INTEGER);
+    // Above the safe integers counting stands still.
+    const mark = Math.min(upTo, Number.MAX_SAFE_INTEGER);
     let series = this.#seriesOf(scope, caller, name);
     // A mark is kept of a series that has no records, too, unless the store is full: it names only what its caller will not ask for again.
     if (series === undefined && mark > 0 && this.#makeRoom(SERIES_BYTES)) series = this.#addSeries(scope, caller, name);
@@ -199,20 +201,6 @@ class RecordsInMemory implements MemoryStore {
     const series = this.#shelves[caller].get(scope)?.series.get(name);
     if (series !== undefined) this.#lastSeries = series;
     return series;
-  }
-
-  /** A record that was acknowledged while it was live goes now that it settles (op.ack). */
-  #settleable(key: OperationKey): MemoryRecord | 'expired' | undefined {
-    const found = this.#find(key);
-    if (found !== 'expired') return found;
-    const series = this.#seriesOf(key.scope, key.caller, seriesName(key))!;
-    const record = series.records.get(key.id);
-    if (record !== undefined) {
-      series.records.delete(key.id);
-      this.#unlist(record);
-      this.#noteSilence(series);
-    }
-    return 'expired';
   }
 
   #admitAgain(record: MemoryRecord, signature: OperationSignature, options: AdmitOptions): Admission {

@@ -77,6 +77,7 @@ export function patterned(length: number): Uint8Array {
 export const CALL: OperationSignature = { methodId: 7, args: bytes(1, 2, 3) };
 export const OTHER_METHOD: OperationSignature = { methodId: 8, args: bytes(1, 2, 3) };
 export const OTHER_ARGS: OperationSignature = { methodId: 7, args: bytes(1, 2, 4) };
+export const SHORTER_ARGS: OperationSignature = { methodId: 7, args: bytes(1, 2) };
 export const LONGER_ARGS: OperationSignature = { methodId: 7, args: bytes(1, 2, 3, 0) };
 
 export function assertState(answer: Lookup, ...expected: Lookup['state'][]): void {
@@ -86,7 +87,7 @@ export function assertState(answer: Lookup, ...expected: Lookup['state'][]): voi
 export function assertSealed(answer: Lookup, outcome: Uint8Array): void {
   assert.equal(answer.state, 'sealed');
   // Compared as plain arrays: a Buffer would do as well.
-  assert.deepEqual(Uint8Array.from((answer as Extract<Admission, { state: 'sealed' }>).outcome), outcome);
+  assert.deepEqual(Uint8Array.from((answer).outcome), outcome);
 }
 
 export async function start(store: OperationStore, key: OperationKey, signature = CALL): Promise<void> {

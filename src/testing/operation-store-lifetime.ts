@@ -30,6 +30,13 @@ export function acknowledgementTests(define: Define): void {
     await start(store, numbered(6));
   });
 
+  define('[op.ack] forgets up to the mark and no further, where there are gaps', async ({ store }) => {
+    for (const id of [1, 40, 1_000]) await startAndSeal(store, numbered(id));
+    await store.forget(SCOPE, 'initiator', SERIES, 500);
+    assertState(await store.lookup(numbered(40), CALL), 'expired');
+    assertSealed(await store.lookup(numbered(1_000), CALL), bytes(9));
+  });
+
   define('[op.ack] takes a lower acknowledgement for an old one', async ({ store }) => {
     for (const id of [1, 2]) await startAndSeal(store, numbered(id));
     await store.forget(SCOPE, 'initiator', SERIES, 1);
@@ -114,6 +121,15 @@ export function retentionTests(define: Define): void {
   });
 
   for (const [kind, key] of KEYS) {
+    define(`[op.expiry] never evicts ${kind} that was taken over`, async ({ store, setup, advance }) => {
+      await start(store, key);
+      await store.release(key, 'handler-failed');
+      assertState(await store.admit(key, CALL, RERUN), 'started');
+      advance(RETENTION_MS * 2);
+      assert.equal(await store.sweep(setup.clock.now()), 0);
+      assertState(await store.lookup(key, CALL), 'abandoned', 'live');
+    });
+
     define(`[op.expiry] never evicts ${kind} that is not settled`, async ({ store, setup, advance }) => {
       await start(store, key);
       advance(RETENTION_MS * 100);

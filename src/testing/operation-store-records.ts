@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import type { OperationSignature } from '../store/store.ts';
 import {
   RERUN, ONCE, SERIES, OTHER_SERIES, SCOPE, OTHER_SCOPE, numbered, named, KEYS, bytes, viewOf, patterned, CALL, OTHER_METHOD, OTHER_ARGS,
-  LONGER_ARGS, assertState, assertSealed, start, startAndSeal,
+  LONGER_ARGS, SHORTER_ARGS, assertState, assertSealed, start, startAndSeal,
 } from './operation-store-kit.ts';
 import type { Define } from './operation-store-kit.ts';
 
@@ -23,8 +23,8 @@ export function admissionTests(define: Define): void {
       assert.ok(answers.every((state) => state === 'started' || state === 'abandoned' || state === 'live'), answers.join(' '));
     });
 
-    for (const [what, other] of [['method', OTHER_METHOD], ['arguments', OTHER_ARGS], ['length of arguments', LONGER_ARGS]] as const) {
-      define(`[op.conflict] refuses ${kind} with another ${what}, while live and later`, async ({ store }) => {
+    for (const [what, other] of [['another method', OTHER_METHOD], ['other arguments', OTHER_ARGS], ['more arguments', LONGER_ARGS], ['fewer arguments', SHORTER_ARGS]] as const) {
+      define(`[op.conflict] refuses ${kind} with ${what}, while live and later`, async ({ store }) => {
         await start(store, key);
         assertState(await store.lookup(key, other), 'conflict');
         assertState(await store.admit(key, other, RERUN), 'conflict');
@@ -158,7 +158,7 @@ export function releaseTests(define: Define): void {
 
 export function isolationTests(define: Define): void {
   const keys = [
-    numbered(1), numbered(2), numbered(1, { series: OTHER_SERIES }), numbered(1, { scope: OTHER_SCOPE }), numbered(1, { caller: 'acceptor' }),
+    numbered(1), numbered(1, { scope: OTHER_SCOPE }), numbered(2), numbered(1, { series: OTHER_SERIES }), numbered(1, { caller: 'acceptor' }),
     named('1'), named('1 '), named('2'), named('1', { scope: OTHER_SCOPE }), named('1', { caller: 'acceptor' }), named(SERIES), named('__proto__'), named('é'), named('e\u0301'),
     named('x'.repeat(1_024)), named(`${'x'.repeat(1_023)}y`), named('\u0000'), named(`${SCOPE}/initiator/1`),
   ];

@@ -234,24 +234,20 @@ class InProcessNetwork<Message> implements Network<Message>, PipeWeather {
     }
     const direction = link.role === 'initiator' ? 'initiator→acceptor' : 'acceptor→initiator';
     for (const message of messages) {
-      for (const observer of this.#observers) observe(observer, { direction, link: link.id, message, payload });
+      for (const observer of this.#observers) guard(() => observer({ direction, link: link.id, message, payload }));
     }
   }
 }
 
-/** An observer that throws does not break the send it looks at, and is not silenced either. */
-function observe<Event>(observer: (event: Event) => void, event: Event): void {
+/** What throws here breaks neither the send it looks at nor the other jobs of its round, and is not silenced either. */
+function guard(run: () => void): void {
   try {
-    observer(event);
+    run();
   } catch (error) {
-    rethrowLater(error);
+    queueMicrotask(() => {
+      throw error;
+    });
   }
-}
-
-function rethrowLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }
 
 const platformClock: LinkTimers & { now(): number } = {
@@ -272,7 +268,7 @@ function makeDefer(): (job: () => void) => void {
   const run = (): void => {
     const batch = jobs;
     jobs = [];
-    for (const job of batch) observe(job, undefined);
+    for (const job of batch) guard(job);
   };
   return (job) => {
     jobs.push(job);

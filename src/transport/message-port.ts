@@ -282,7 +282,7 @@ class PortLink extends BaseLink {
         return;
       case 'connect':
       case 'accept':
-        // For the hub, which never hands them on.
+      // For the hub, which never hands them on.
     }
   }
 

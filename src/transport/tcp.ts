@@ -64,10 +64,7 @@ export function tcp(options: TcpOptions): Connector & Listener<TcpAddress> {
 
 function socketLink(socket: Socket, tls: TcpOptions['tls'], maxPayload: number): Link {
   const { remoteAddress, remotePort } = socket;
-  const facts =
-    tls === undefined
-      ? { transport: 'tcp', remoteAddress, remotePort }
-      : new TlsFacts(socket as TLSSocket);
+  const facts = tls === undefined ? { transport: 'tcp', remoteAddress, remotePort } : new TlsFacts(socket as TLSSocket);
   // A reset, where TCP alone is below: a plain destroy looks to the peer like a graceful end.
   const destroy = tls === undefined ? () => resetSocket(socket) : () => socket.destroy();
   return new StreamLink(socket, socket, { maxPayload, facts: facts as Readonly<Record<string, unknown>>, destroy });
@@ -94,8 +91,11 @@ class TlsFacts {
     this.#socket = socket;
   }
 
-  get peerCertificate(): PeerCertificate {
-    this.#certificate ??= this.#socket.getPeerCertificate();
+  /** Undefined when the peer showed none, or when nobody asked before the link ended. */
+  get peerCertificate(): PeerCertificate | undefined {
+    // Node gives an empty object for none, and null for a socket that is gone.
+    const shown: Partial<PeerCertificate> | null = this.#certificate ?? this.#socket.getPeerCertificate();
+    if (shown?.subject !== undefined) this.#certificate = shown as PeerCertificate;
     return this.#certificate;
   }
 }

@@ -10,9 +10,7 @@ import type { WebSocketAddress, WebSocketConnectOptions, WebSocketPortOptions, W
 /** A connector to `url`, or a listener (Node only) on `port` or `server`. Rules link.*. */
 export function websocket(options: WebSocketConnectOptions): Connector;
 export function websocket(options: WebSocketPortOptions | WebSocketServerOptions): Listener<WebSocketAddress>;
-export function websocket(
-  options: WebSocketConnectOptions | WebSocketPortOptions | WebSocketServerOptions,
-): Connector | Listener<WebSocketAddress> {
+export function websocket(options: WebSocketConnectOptions | WebSocketPortOptions | WebSocketServerOptions): Connector | Listener<WebSocketAddress> {
   resolveMaxPayload(options.maxPayload, undefined);
   if ('url' in options) return { connect: (signal, limits) => connect(options, signal, limits) };
   return {

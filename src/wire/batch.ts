@@ -8,8 +8,9 @@ import { callHeadBytes, messageBytes, resultHeadBytes, writeCallHead, writeMessa
 import type { CallHead, ResultHead } from './encode.ts';
 import { MessageTooLargeError } from './errors.ts';
 import type { Message } from './messages.ts';
+import { allocate } from './platform.ts';
 import { measure } from './value-check.ts';
-import { allocate, assertNotPacking, encodeValue, packInto, PACKING_MARGIN_BYTES } from './value-pack.ts';
+import { assertNotPacking, encodeValue, packInto, PACKING_MARGIN_BYTES } from './value-pack.ts';
 import * as writer from './writer.ts';
 
 const SLAB_BYTES = 64 * 1024;

@@ -4,7 +4,8 @@ import { decodeEach } from './decode.ts';
 import { messageBytes, writeMessage } from './encode.ts';
 import { WireError } from './errors.ts';
 import type { Message } from './messages.ts';
-import { allocate, assertNotPacking } from './value-pack.ts';
+import { allocate } from './platform.ts';
+import { assertNotPacking } from './value-pack.ts';
 import * as writer from './writer.ts';
 
 /** One payload with these messages, in order. Throws ValueError where a field cannot be encoded. */

@@ -12,6 +12,8 @@ const NOTHING = new Uint8Array(0);
 let bytes: Uint8Array = NOTHING;
 let at = 0;
 let end = 0;
+/** Elements that arrays may still claim: each takes a byte, so all of them together have no more than there are bytes. */
+let unclaimed = 0;
 /** Eight bytes to read floats and 64-bit integers through, which costs less than a DataView per payload. */
 const scratch = new DataView(new ArrayBuffer(8));
 
@@ -20,6 +22,7 @@ export function seek(source: Uint8Array, position: number): void {
   bytes = source;
   at = position;
   end = source.length;
+  unclaimed = end - at;
 }
 
 export function position(): number {
@@ -114,6 +117,13 @@ export function bigUint64(): bigint {
 export function bigInt64(): bigint {
   fillScratch();
   return scratch.getBigInt64(0);
+}
+
+/** An array for `count` elements to come: at once, but never for more than the bytes can hold, however arrays within arrays claim it. */
+export function makeArray(count: number): unknown[] {
+  unclaimed -= count;
+  if (count > end - at || unclaimed < 0) throw malformed(`an array of ${count} elements is beyond the end of the bytes`);
+  return new Array<unknown>(count);
 }
 
 /** `length` bytes as a view, not copied. */

@@ -3,13 +3,14 @@
  * known before it is written. Short strings are read here, since a call into the platform costs more than they do; long ones are the platform's.
  */
 
+import { latin1Slice } from './platform.ts';
+
+/** ASCII up to here is put together by the letter. */
 const SHORT_BYTES = 24;
+/** Any UTF-8 up to here is decoded here; longer is the platform's. */
 const LOCAL_BYTES = 96;
 const fromCharCode = String.fromCharCode;
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Node's quick way from ASCII bytes to a string; absent in a browser. */
-const latin1Slice: ((this: Uint8Array, start: number, end: number) => string) | undefined =
-  typeof Buffer === 'undefined' ? undefined : (Buffer.prototype as unknown as { latin1Slice: (start: number, end: number) => string }).latin1Slice;
 
 const isWellFormed: ((this: string) => boolean) | undefined = (String.prototype as { isWellFormed?: () => boolean }).isWellFormed;
 const LONE_SURROGATE = /\p{Surrogate}/u;

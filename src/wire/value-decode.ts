@@ -6,20 +6,40 @@
 
 import { EXTENSION_BIGINT, EXTENSION_MAP, EXTENSION_SET, EXTENSION_TIMESTAMP, EXTENSION_UNDEFINED } from './codes.ts';
 import { MAX_BIGINT_BYTES, MAX_DEPTH } from './limits.ts';
+import { hexOf } from './platform.ts';
 import * as reader from './reader.ts';
 
 const malformed = reader.malformed;
 /** The farthest a Date reaches from 1970, either way. */
 const MAX_DATE_MS = 8.64e15;
 
-/** Reads one value at the reader's cursor. `depth` counts the containers around it. */
+/** Reads one value at the reader's cursor. `depth` counts the containers around it. What is common comes first, and nothing else, so that it stays small. */
 export function readValue(depth: number): unknown {
   const first = reader.token();
   if (first < 0x80) return first;
-  if (first >= 0xe0) return first - 0x100;
   if (first < 0x90) return readObject(first & 0x0f, depth);
   if (first < 0xa0) return readElements(first & 0x0f, depth);
   if (first < 0xc0) return reader.text(first & 0x1f);
+  if (first >= 0xe0) return first - 0x100;
+  if (first === 0xcb) return reader.float64();
+  return first >= 0xca && first <= 0xd3 ? readNumber(first) : readOther(first, depth);
+}
+
+function readNumber(first: number): number | bigint {
+  switch (first) {
+    case 0xcc: return reader.uint8();
+    case 0xcd: return reader.uint16();
+    case 0xce: return reader.uint32();
+    case 0xcf: return reader.bigUint64();
+    case 0xd0: return (reader.uint8() << 24) >> 24;
+    case 0xd1: return (reader.uint16() << 16) >> 16;
+    case 0xd2: return reader.uint32() | 0;
+    case 0xd3: return reader.bigInt64();
+    default: return reader.float32();
+  }
+}
+
+function readOther(first: number, depth: number): unknown {
   switch (first) {
     case 0xc0: return null;
     case 0xc2: return false;
@@ -29,16 +49,6 @@ export function readValue(depth: number): unknown {
     case 0xc7: return readExtension(reader.uint8(), depth);
     case 0xc8: return readExtension(reader.uint16(), depth);
     case 0xc9: return readExtension(reader.uint32(), depth);
-    case 0xca: return reader.float32();
-    case 0xcb: return reader.float64();
-    case 0xcc: return reader.uint8();
-    case 0xcd: return reader.uint16();
-    case 0xce: return reader.uint32();
-    case 0xcf: return reader.bigUint64();
-    case 0xd0: return (reader.uint8() << 24) >> 24;
-    case 0xd1: return (reader.uint16() << 16) >> 16;
-    case 0xd2: return reader.uint32() | 0;
-    case 0xd3: return reader.bigInt64();
     case 0xd4: return readExtension(1, depth);
     case 0xd5: return readExtension(2, depth);
     case 0xd6: return readExtension(4, depth);
@@ -59,11 +69,9 @@ function deeper(depth: number): number {
 }
 
 function readElements(count: number, depth: number): unknown[] {
-  if (count > reader.remaining()) throw malformed(`an array of ${count} elements is beyond the end of the bytes`);
   const inner = deeper(depth);
-  // Grown by what is there, never made by what is claimed: arrays within arrays could each claim all that is left.
-  const result: unknown[] = [];
-  for (let index = 0; index < count; index++) result.push(readValue(inner));
+  const result = reader.makeArray(count);
+  for (let index = 0; index < count; index++) result[index] = readValue(inner);
   return result;
 }
 
@@ -110,15 +118,8 @@ function readExtension(length: number, depth: number): unknown {
 function readBigInt(length: number, offset: number): bigint {
   if (length === 0 || length > MAX_BIGINT_BYTES) throw malformed(`a bigint has ${length} bytes, not 1 to ${MAX_BIGINT_BYTES}`, offset);
   const digits = reader.view(length);
-  const value = BigInt(`0x${hex(digits)}`);
+  const value = BigInt(`0x${hexOf(digits)}`);
   return digits[0]! >= 0x80 ? value - (1n << BigInt(length * 8)) : value;
-}
-
-function hex(digits: Uint8Array): string {
-  if (typeof Buffer !== 'undefined') return Buffer.from(digits.buffer, digits.byteOffset, digits.length).toString('hex');
-  let result = '';
-  for (const byte of digits) result += byte.toString(16).padStart(2, '0');
-  return result;
 }
 
 /** MessagePack's timestamp in its three widths; what is finer than a millisecond is cut off. */

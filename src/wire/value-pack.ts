@@ -9,18 +9,14 @@
 import { addExtension, Packr, RESERVE_START_SPACE, REUSE_BUFFER_MODE } from 'msgpackr';
 import { EXTENSION_MAP, EXTENSION_SET } from './codes.ts';
 import { ValueError } from './errors.ts';
+import { allocate } from './platform.ts';
 import { measure, needsBoxing } from './value-check.ts';
 
 /** Free bytes that msgpackr wants to see before it begins in a buffer (2,048) and behind everything it writes (10). */
 export const PACKING_MARGIN_BYTES = 2_048 + 16;
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, useBigIntExtension: true, copyBuffers: true, useToJSON: false });
+const packr = new Packr({ useRecords: false, variableMapSize: true, useBigIntExtension: true, useToJSON: false });
 const full = allocate(8_192);
-
-/** Uninitialised where that is possible: only what was written is ever sent. */
-export function allocate(byteLength: number): Uint8Array {
-  return typeof Buffer === 'undefined' ? new Uint8Array(byteLength) : Buffer.allocUnsafeSlow(byteLength);
-}
 
 /** A Map's or Set's contents, encoded: msgpackr would pack the Map itself as an object and the Set as an array. */
 class MapBox {
@@ -32,12 +28,12 @@ class SetBox {
   constructor(contents: Uint8Array) { this.contents = contents; }
 }
 const writeContents = (box: MapBox | SetBox): Uint8Array => box.contents;
-// Someone who unpacks our values with msgpackr of his own gets the contents' bytes.
+// Only for those who unpack our values with msgpackr themselves: they get the contents' bytes.
 const readContents = (contents: Uint8Array): Uint8Array => contents.slice();
 addExtension({ Class: MapBox, type: EXTENSION_MAP, pack: writeContents as never, unpack: readContents });
 addExtension({ Class: SetBox, type: EXTENSION_SET, pack: writeContents as never, unpack: readContents });
 
-/** The value with its Maps and Sets boxed; containers without any are kept, not copied. */
+/** A copy of the value with its Maps and Sets boxed. Only a value that has some pays for it. */
 function box(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value;
   if (Array.isArray(value)) return value.map(box);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { driverMachine } from '../../src/machines/driver.ts';
 import { operationMachine } from '../../src/machines/operation.ts';
@@ -5,9 +6,10 @@ import type { OperationEvent, OperationInput } from '../../src/machines/operatio
 import { requestMachine } from '../../src/machines/request.ts';
 import type { RequestEvent } from '../../src/machines/request.ts';
 import { responseMachine } from '../../src/machines/response.ts';
-import { expectEquivalent } from '../support/machines.ts';
+import { expectEquivalent, lifeOf, pathsOf, STRANGE_EVENT } from '../support/machines.ts';
 import { toys } from '../support/toy-machines.ts';
 import type { Toy } from '../support/toy-machines.ts';
+import type { Way } from '../support/machines.ts';
 
 const flags = [false, true];
 
@@ -15,7 +17,11 @@ const requestEvents: RequestEvent[] = [
   { type: 'dispatch' },
   { type: 'handed' },
   { type: 'sendFailed', error: new Error('too large') },
-  ...(['value', 'cancelled', 'indeterminate', 'unavailable', 'failure'] as const).map((verdict) => ({ type: 'responded' as const, verdict, message: {} })),
+  ...(['value', 'cancelled', 'indeterminate', 'unavailable', 'failure'] as const).map((verdict) => ({
+    type: 'responded' as const,
+    verdict,
+    message: {},
+  })),
   { type: 'aborted', reason: 'timeout', cause: undefined },
   { type: 'linkLost' },
   { type: 'resend' },
@@ -57,9 +63,48 @@ const hotMachines: Toy[] = [
   { name: 'driver', machine: driverMachine, events: ['call', 'response', 'cancel', 'stop'].map((type) => ({ type, requestId: 1 })) },
 ];
 
+const machines = [...toys, ...hotMachines];
+
 describe('a compiled machine does what the stock machine does', () => {
-  it.each([...toys, ...hotMachines])('with $name', ({ machine, events, inputs }) => {
+  it.each(machines)('with $name', ({ machine, events, inputs }) => {
     const steps = expectEquivalent(machine, { events, ...(inputs === undefined ? {} : { inputs }) });
     expect(steps).toBeGreaterThan(0);
   });
 });
+
+describe('a spawned actor lives as a stock one: actions, emitted events, subscribers, parent', () => {
+  const ways: { readonly name: string; readonly ways: (length: number) => Way[] }[] = [
+    { name: 'light', ways: () => [{ made: 'light' }] },
+    { name: 'spawned while watched', ways: () => [{ made: 'watched' }] },
+    { name: 'promoted by its ref in every state', ways: (length) => promotions('ref', length) },
+    { name: 'promoted by an inspector in every state', ways: (length) => promotions('inspector', length) },
+  ];
+  const cases = ways.flatMap((way) => machines.map((toy) => ({ ...toy, way: way.name, waysOf: way.ways })));
+
+  it.each(cases)('$way: $name', ({ machine, events, inputs = [undefined], waysOf }) => {
+    const offered = [...events, STRANGE_EVENT];
+    const expectSameLife = (input: unknown, sequence: typeof offered) => {
+      const stock = lifeOf(machine, { made: 'stock' }, { input, events: sequence });
+      for (const way of waysOf(sequence.length)) {
+        const ours = lifeOf(machine, way, { input, events: sequence });
+        expect(ours.story).toEqual(stock.story);
+        expect(ours.root).toEqual(stock.root);
+        expect(ours.live).toBe(JSON.stringify(stock.story.at(-1)).includes('"status":"active"') ? 1 : 0);
+      }
+    };
+    for (const input of inputs) {
+      const sequences = fc.array(fc.constantFrom(...offered), { maxLength: 8 });
+      fc.assert(
+        fc.property(sequences, (sequence) => expectSameLife(input, sequence)),
+        { numRuns: 20 },
+      );
+    }
+    for (const path of pathsOf(machine, events, inputs[0]).slice(0, 40)) {
+      expectSameLife(inputs[0], path);
+    }
+  });
+});
+
+function promotions(by: 'ref' | 'inspector', length: number): Way[] {
+  return Array.from({ length }, (_, before) => ({ made: 'promoted' as const, by, before }));
+}

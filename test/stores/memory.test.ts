@@ -87,15 +87,11 @@ describe('the cap of a memoryStore', () => {
 
   it('[op.expiry] drops silent series before records, but not the one that is in use', () => {
     const { store, run, stateOf, now, advance } = storeWith({ maxBytes: 20_000 });
-    run(numbered(1, 'other'));
-    run(numbered(1, 'mine'));
+    for (const series of ['mine', 'other', 'another', 'one more']) run(numbered(1, series));
     advance(RETENTION_MS);
     void store.sweep(now());
     advance(RETENTION_MS);
-    const fill = (least: number) => {
-      for (let n = 0; store.bytes + least <= 20_000; n++) run(named(`order-${now()}-${n}`));
-    };
-    fill(1_400);
+    for (let n = 0; store.bytes + 1_256 <= 20_000; n++) run(named(`order-${n}`));
     expect(run(numbered(2, 'mine'))).toBe('started');
     expect([stateOf(numbered(1, 'mine')), stateOf(numbered(1, 'other'))]).toEqual(['expired', 'unknown']);
     expect(store.evicted).toBe(0);
@@ -127,6 +123,62 @@ describe('the size of a memoryStore', () => {
     advance(2 * 60 * 60_000);
     void store.sweep(now());
     expect(store.bytes).toBe(0);
+  });
+
+  it('[op.ack] is the same after a call that was acknowledged before it ended', () => {
+    const { store, run } = storeWith({ maxBytes: 1e9 });
+    run(numbered(1));
+    void store.forget(SCOPE, 'initiator', 's1', 1);
+    const after = store.bytes;
+    void store.admit(numbered(2), CALL, ONCE);
+    void store.forget(SCOPE, 'initiator', 's1', 2);
+    void store.seal(numbered(2), CALL, new Uint8Array(10));
+    expect(store.bytes).toBe(after);
+  });
+
+  it('[op.expiry] forgets scopes that are silent, too', () => {
+    const { gc } = globalThis;
+    if (gc === undefined) throw new Error('the tests run with --expose-gc');
+    const { store, now, advance } = storeWith({ maxBytes: 1e9 });
+    gc();
+    const before = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 40_000; n++) {
+      void store.forget(`scope-${n}`, 'initiator', 's1', 1);
+      void store.seal({ scope: `other-${n}`, caller: 'acceptor', id: 'order' }, { methodId: 1, args: new Uint8Array(1) }, new Uint8Array(1));
+    }
+    advance(2 * 60 * 60_000);
+    void store.sweep(now());
+    gc();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 1024 * 1024);
+    expect(store.bytes).toBe(0);
+  });
+
+  it('[op.expiry] drops no series that has a live operation, however long it runs', () => {
+    const { store, run, stateOf, now, advance } = storeWith({ maxBytes: 1e9 });
+    run(numbered(1));
+    void store.forget(SCOPE, 'initiator', 's1', 1);
+    void store.admit(numbered(2), CALL, ONCE);
+    advance(24 * 60 * 60_000);
+    void store.sweep(now());
+    expect([stateOf(numbered(1)), stateOf(numbered(2))]).toEqual(['expired', 'abandoned']);
+  });
+
+  it('[op.expiry] keeps a series that comes back after it was dropped', () => {
+    const { store, run, stateOf, now, advance } = storeWith({ maxBytes: 1e9 });
+    run(numbered(1));
+    void store.forget(SCOPE, 'initiator', 's1', 1);
+    advance(2 * 60 * 60_000);
+    void store.sweep(now());
+    run(numbered(2));
+    run(numbered(1, 's2'));
+    expect(stateOf(numbered(2))).toBe('sealed');
+  });
+
+  it('[op.ack] is not held up by numbers and marks that are no safe integers', () => {
+    const { store, run } = storeWith({ maxBytes: 1e9 });
+    for (let step = 1; step <= 20; step++) run(numbered(2 ** 53 + 2 * step));
+    for (const upTo of [Number.MAX_SAFE_INTEGER, 2 ** 53 + 4, Number.NaN, -1]) void store.forget(SCOPE, 'initiator', 's1', upTo);
+    expect(run(numbered(5))).toBe('expired');
   });
 
   it('[op.expiry] stays small under a peer that leaves a gap at every number', () => {
@@ -163,6 +215,23 @@ describe('the size of a memoryStore', () => {
 });
 
 describe('the memory of evicted numbers', () => {
+  const evictAll = (ids: readonly number[], { run, store, now, advance }: ReturnType<typeof storeWith>) => {
+    for (const id of ids) run(numbered(id));
+    advance(RETENTION_MS);
+    void store.sweep(now());
+  };
+  const range = (first: number, last: number, step: number) => Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, at) => first + at * step);
+
+  it.each([
+    ['downwards', [range(5_000, 2_000, -1)]],
+    ['odd numbers first', [2_000, 4_000, 6_000].flatMap((from) => [range(from + 1, from + 1_601, 2), range(from + 2, from + 1_600, 2)])],
+  ])('[op.expiry] joins what touches, so that no number below is given up: %s', (_what, batches) => {
+    const bench = storeWith({ maxBytes: 1e9 });
+    for (const ids of batches) evictAll(ids, bench);
+    expect(bench.stateOf(numbered(1_000))).toBe('unknown');
+    expect(bench.stateOf(numbered(batches[0]![0]!))).toBe('expired');
+  });
+
   it('[op.expiry] knows of every number what a plain set would know', () => {
     const { store, run, stateOf, now, advance } = storeWith({ maxBytes: 1e9 });
     const expired = new Set<number>();
@@ -181,6 +250,25 @@ describe('the memory of evicted numbers', () => {
       const wrong = Array.from({ length: 400 }, (_, at) => at + 1).filter((id) => (stateOf(numbered(id)) === 'expired') !== expired.has(id));
       expect(wrong).toEqual([]);
     }
+  });
+});
+
+describe('a replayed outcome', () => {
+  it.each([10, 1_000, 70_000])('is a plain Uint8Array, also where a Buffer was sealed: %i bytes', (length) => {
+    const store = memoryStore();
+    void store.admit(numbered(1), CALL, ONCE);
+    void store.seal(numbered(1), CALL, Buffer.alloc(length, 5));
+    const { outcome } = store.lookup(numbered(1), CALL) as { outcome: Uint8Array };
+    expect(outcome.constructor).toBe(Uint8Array);
+    expect(outcome).toEqual(new Uint8Array(length).fill(5));
+  });
+
+  it('is the sealed buffer itself where that is large and nobody else has part of it', () => {
+    const store = memoryStore();
+    const given = new Uint8Array(70_000);
+    void store.seal(numbered(1), CALL, given);
+    expect(store.lookup(numbered(1), CALL)).toEqual({ state: 'sealed', outcome: given });
+    expect((store.lookup(numbered(1), CALL) as { outcome: Uint8Array }).outcome).toBe(given);
   });
 });
 

@@ -161,7 +161,8 @@ export function linkConformance(name: string, makePair: MakePair, traits: LinkTr
 /** Around every size at which a transport changes its mind: empty, header, copy limit, chunk, high-water mark. */
 const SIZES = [0, 1, 2, 3, 4, 5, 125, 126, 127, 4_096, 8_191, 8_192, 8_193, 65_531, 65_535, 65_536, 65_537, 262_144, 1_048_577, 5_000_000];
 
-function expectSame(received: readonly Uint8Array[], sent: readonly Uint8Array[], { expect }: TestApi): void {
+/** Compares payloads fast: `toEqual` takes seconds for a megabyte. */
+export function expectSame(received: readonly Uint8Array[], sent: readonly Uint8Array[], { expect }: Pick<TestApi, 'expect'>): void {
   expect(received.map((payload) => payload.byteLength)).toEqual(sent.map((payload) => payload.byteLength));
   const different = received.findIndex((payload, index) => Buffer.compare(payload, sent[index] as Uint8Array) !== 0);
   expect(different, 'index of the first payload that differs').toBe(-1);
@@ -172,7 +173,11 @@ function payloadTests(withPair: PairTest, api: TestApi): void {
   withPair('[link.boundaries] delivers payloads of every size as they were sent, in order', async (pair, { from, to }) => {
     const [sender, receiver] = [record(pair[from]), record(pair[to])];
     for (const size of SIZES) pair[from].send(pattern(size));
-    expectSame(await receiver.received(SIZES.length), SIZES.map((size) => pattern(size)), api);
+    expectSame(
+      await receiver.received(SIZES.length),
+      SIZES.map((size) => pattern(size)),
+      api,
+    );
     expect(sender.messages).toEqual([]);
   });
 
@@ -192,7 +197,11 @@ function payloadTests(withPair: PairTest, api: TestApi): void {
     record(pair[from]);
     const receiver = record(pair[to]);
     for (const size of [16, 100_000]) pair[from].send(pattern(3 * size, 1).subarray(size, 2 * size));
-    expectSame(await receiver.received(2), [16, 100_000].map((size) => pattern(3 * size, 1).slice(size, 2 * size)), api);
+    expectSame(
+      await receiver.received(2),
+      [16, 100_000].map((size) => pattern(3 * size, 1).slice(size, 2 * size)),
+      api,
+    );
   });
 
   withPair('[link.ownership] hands out plain bytes that later traffic does not change', async (pair, { from, to }) => {
@@ -320,7 +329,11 @@ function closeTests(withPair: PairTest, api: TestApi): void {
     for (const size of sizes) pair[from].send(pattern(size));
     pair[from].close();
     expect(await receiver.closed()).toEqual([undefined]);
-    expectSame(receiver.messages, sizes.map((size) => pattern(size)), api);
+    expectSame(
+      receiver.messages,
+      sizes.map((size) => pattern(size)),
+      api,
+    );
     expect(await sender.closed()).toEqual([undefined]);
   });
 
@@ -430,7 +443,11 @@ function abortTests(withPair: PairTest, traits: LinkTraits, api: TestApi): void 
       }
       for (const { recorder } of ends) {
         expect(await recorder.closed()).toEqual([undefined]);
-        expectSame(recorder.messages, Array.from({ length: rounds }, (_, index) => pattern(1_000, index)), api);
+        expectSame(
+          recorder.messages,
+          Array.from({ length: rounds }, (_, index) => pattern(1_000, index)),
+          api,
+        );
       }
     });
   }

@@ -25,7 +25,7 @@ const marks = (name: string) => ({
 const mark = (at: string) => ({ type: 'mark' as const, params: { at } });
 
 const base = setup({
-  types: { context: {} as Counted, events: {} as ToyEvent, input: {} as { start?: number } | undefined, emitted: {} as EventObject },
+  types: { context: {} as Counted, events: {} as ToyEvent, input: {} as { start: number } | undefined, emitted: {} as EventObject },
   actions: {
     mark: (_, _params: { at: string }) => {},
     note: (_, _params: { count: number; by: number | undefined }) => {},
@@ -129,7 +129,7 @@ const eventless = base.createMachine({
     stuck: {
       // Changes nothing, so XState takes it once for each event.
       always: { target: 'stuck', reenter: true, actions: mark('spin') },
-      on: { free: 'low' },
+      on: { free: 'low', nudge: { actions: 'again' } },
     },
   },
 });
@@ -150,7 +150,12 @@ const raising = base.createMachine({
       exit: [emit({ type: 'left' }), 'againBy'],
       on: {
         raised: { target: 'calm', guard: 'isPositive', actions: ['add', assign({ count: ({ context }) => context.count + 10 })] },
-        inline: { actions: [{ type: 'addParams', params: ({ event }) => ({ by: event.by ?? 0 }) }, { type: 'addParams', params: { by: 100 } }] },
+        inline: {
+          actions: [
+            { type: 'addParams', params: ({ event }) => ({ by: event.by ?? 0 }) },
+            { type: 'addParams', params: { by: 100 } },
+          ],
+        },
         back: { target: 'calm', actions: 'reset' },
       },
     },
@@ -200,7 +205,7 @@ const choosing = base.createMachine({
 });
 
 const finishing = setup({
-  types: { context: {} as Counted, events: {} as ToyEvent, output: {} as unknown },
+  types: { context: {} as Counted, events: {} as ToyEvent, output: {} as { count: number; event: EventObject } },
   actions: {
     mark: (_, _params: { at: string }) => {},
     noteDone: (_, _params: { output: unknown }) => {},
@@ -218,14 +223,19 @@ const finishing = setup({
     work: {
       initial: 'first',
       exit: mark('exit work'),
-      onDone: { target: 'rest', actions: { type: 'noteDone', params: ({ event }) => ({ output: event.output as unknown }) } },
+      onDone: { target: 'rest', actions: { type: 'noteDone', params: ({ event }) => ({ output: event.output }) } },
       on: {
         add: { actions: 'add' },
       },
       states: {
         first: { on: { step: 'second', quit: '#finishing.over' } },
         second: { on: { step: 'third' }, exit: 'add' },
-        third: { type: 'final', entry: 'add', exit: mark('exit third'), output: ({ context, event }) => ({ count: context.count, type: event.type }) },
+        third: {
+          type: 'final',
+          entry: 'add',
+          exit: mark('exit third'),
+          output: ({ context, event }) => ({ count: context.count, type: event.type }),
+        },
       },
     },
     rest: {
@@ -251,7 +261,11 @@ const single = base.createMachine({
   id: 'single',
   context: { count: 0 },
   entry: 'plain',
-  on: { add: { actions: ['add', 'plain'] }, again: { target: '#single', reenter: true, actions: 'plain' }, itself: { target: '#single', actions: 'plain' } },
+  on: {
+    add: { actions: ['add', 'plain'] },
+    again: { target: '#single', reenter: true, actions: 'plain' },
+    itself: { target: '#single', actions: 'plain' },
+  },
 });
 
 const of = (...types: string[]): EventObject[] => types.map((type) => ({ type }));
@@ -262,21 +276,48 @@ export const toys: readonly Toy[] = [
     name: 'nested states, parents that handle, self targets, reentering, the order of entry and exit',
     machine: nested,
     events: of(
-      'reset', 'rootInner', 'rootAgain', 'rootItself', 'rootWholly', 'both', 'leave', 'jump', 'self', 'selfAgain', 'inner', 'innerAgain', 'up', 'down',
-      'toParent', 'toRoot', 'toRootAgain', 'back', 'go', 'crossing',
+      'reset',
+      'rootInner',
+      'rootAgain',
+      'rootItself',
+      'rootWholly',
+      'both',
+      'leave',
+      'jump',
+      'self',
+      'selfAgain',
+      'inner',
+      'innerAgain',
+      'up',
+      'down',
+      'toParent',
+      'toRoot',
+      'toRootAgain',
+      'back',
+      'go',
+      'crossing',
     ),
   },
   {
     name: 'eventless transitions, guarded, chained, and without effect',
     machine: eventless,
-    events: [...of('double', 'takeOff', 'free'), ...by('add', 1, 2, -7)],
+    events: [...of('double', 'takeOff', 'free', 'nudge'), ...by('add', 1, 2, -7)],
     inputs: [undefined, { start: 1 }, { start: 11 }, { start: -3 }],
   },
-  { name: 'raised and emitted events, by name and inline', machine: raising, events: [...of('go', 'twice', 'back', 'inline'), ...by('raised', 0, 1)] },
+  {
+    name: 'raised and emitted events, by name and inline',
+    machine: raising,
+    events: [...of('go', 'twice', 'back', 'inline'), ...by('raised', 0, 1)],
+  },
   {
     name: 'wildcards, exact descriptors, forbidden transitions',
     machine: wildcards,
-    events: [...of('forbidden', 'close', 'open', 'mute', 'sea', 'sea.shore'), ...by('exact', 0, 1), ...by('sea.deep.fish', 0, 1), ...by('sea.deep.wreck', 0, 1)],
+    events: [
+      ...of('forbidden', 'close', 'open', 'mute', 'sea', 'sea.shore'),
+      ...by('exact', 0, 1),
+      ...by('sea.deep.fish', 0, 1),
+      ...by('sea.deep.wreck', 0, 1),
+    ],
   },
   {
     name: 'alternatives, static and dynamic parameters',

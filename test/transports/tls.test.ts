@@ -26,7 +26,11 @@ describe('tls', () => {
   });
 
   it('asks a host by its name for the certificate', async () => {
-    const listening = await tcp({ host: 'localhost', port: 0, tls: { ...certificate, SNICallback: (name, done) => done(new Error(`asked for ${name}`)) } }).listen(() => {});
+    const listening = await tcp({
+      host: 'localhost',
+      port: 0,
+      tls: { ...certificate, SNICallback: (name, done) => done(new Error(`asked for ${name}`)) },
+    }).listen(() => {});
     const asked = tcp({ host: 'localhost', port: listening.address.port, tls: trust }).connect(never);
     await expect(asked).rejects.toBeInstanceOf(Error);
     await listening.close();
@@ -43,17 +47,24 @@ describe('tls', () => {
     await plain.close();
   });
 
+  it('knows a peer without a certificate as that', async () => {
+    const pair = await connectPair(tcp({ port: 0, tls: certificate }), (address) => tcp({ ...address, tls: trust }));
+    expect(pair.acceptor.facts).toMatchObject({ authorized: false, peerCertificate: undefined });
+    await pair.dispose();
+  });
+
   it('knows whether the peer is authorized, and its certificate, also after the end', async () => {
     const mutual = { ...certificate, ...trust, requestCert: true };
     const pair = await connectPair(tcp({ port: 0, tls: mutual }), (address) => tcp({ ...address, tls: { ...certificate, ...trust } }));
-    for (const link of [pair.initiator, pair.acceptor]) {
+    const recorders = [record(pair.initiator), record(pair.acceptor)];
+    const expectPeer = (link: Link): void => {
       expect(link.facts).toMatchObject({ transport: 'tls', authorized: true, remoteAddress: '127.0.0.1' });
       expect(link.facts['peerCertificate']).toMatchObject({ subject: { CN: 'localhost' } });
-      const recorder = record(link);
-      link.abort();
-      await recorder.closed();
-      expect(link.facts['peerCertificate']).toMatchObject({ subject: { CN: 'localhost' } });
-    }
+    };
+    for (const link of [pair.initiator, pair.acceptor]) expectPeer(link);
+    pair.initiator.close();
+    for (const recorder of recorders) expect(await recorder.closed()).toEqual([undefined]);
+    for (const link of [pair.initiator, pair.acceptor]) expectPeer(link);
     await pair.dispose();
   });
 });

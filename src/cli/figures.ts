@@ -1,0 +1,100 @@
+/** The demo's result for people and for programs: the figures, what is wrong with them, the table. */
+import type { DemoResult } from './demo-run.ts';
+import { ledgerFaults } from './expected.ts';
+import type { MalformedLine } from './orders.ts';
+
+export interface Figures {
+  readonly orders: number;
+  readonly skippedLines: readonly MalformedLine[];
+  readonly clients: number;
+  readonly sessions: number;
+  readonly seed: number;
+  /** Calls that the clients made. */
+  readonly calls: number;
+  readonly succeeded: number;
+  /** Handlers that the server started for them. */
+  readonly executions: number;
+  /** Of these, charges that the ledger decided. */
+  readonly charges: number;
+  readonly duplicatesJoined: number;
+  readonly replays: number;
+  /** Calls whose caller gave up, and what became of them at the bank. */
+  readonly cancelled: number;
+  readonly handlersAborted: number;
+  readonly failed: number;
+  readonly failures: { readonly insufficient: number; readonly unknownMethod: number; readonly invalidInput: number; readonly idConflict: number };
+  readonly seconds: number;
+  readonly callsPerSecond: number;
+  readonly checksum: string;
+  readonly balances: Readonly<Record<string, { readonly cents: number | undefined; readonly expectedCents: number }>>;
+  /** In which the run was not exactly what it must be. */
+  readonly faults: readonly string[];
+}
+
+export interface DemoFacts {
+  readonly clients: number;
+  readonly seed: number;
+  readonly skippedLines: readonly MalformedLine[];
+}
+
+export function figuresOf(result: DemoResult, { clients, seed, skippedLines }: DemoFacts): Figures {
+  const { tally, counts, ledger, expected, seconds } = result;
+  const { started, attached, replayed } = counts.runtime;
+  const figures = {
+    orders: expected.entries,
+    skippedLines,
+    clients,
+    sessions: counts.sessions,
+    seed,
+    calls: tally.calls,
+    succeeded: tally.succeeded,
+    executions: started,
+    charges: ledger.entries,
+    duplicatesJoined: attached,
+    replays: replayed,
+    cancelled: tally.cancelled,
+    handlersAborted: counts.quotesAborted,
+    failed: tally.failed,
+    failures: { insufficient: tally.insufficient, unknownMethod: tally.unknownMethod, invalidInput: tally.invalidInput, idConflict: tally.conflicts },
+    seconds: Number(seconds.toFixed(3)),
+    callsPerSecond: Math.round(tally.calls / seconds),
+    checksum: ledger.checksum,
+    balances: Object.fromEntries(
+      Array.from(expected.balances, ([account, expectedCents]) => [account, { cents: ledger.balances[account], expectedCents }]),
+    ),
+  };
+  return { ...figures, faults: [...ledgerFaults(expected, ledger), ...accountFaults(figures)] };
+}
+
+/** Both sides' books must agree: every call was run, joined to one that runs, answered from a kept outcome, or refused. */
+function accountFaults({ calls, executions, duplicatesJoined, replays, failures }: Omit<Figures, 'faults'>): readonly string[] {
+  const accounted = executions + duplicatesJoined + replays + failures.unknownMethod + failures.invalidInput + failures.idConflict;
+  if (accounted === calls) return [];
+  return [`the clients made ${calls} calls, and the server accounts for ${accounted}`];
+}
+
+const count = (value: number): string => value.toLocaleString('en-US');
+
+/** The table at the end, without the faults. */
+export function tableOf(figures: Figures): string {
+  const { failures } = figures;
+  const balances = Object.values(figures.balances);
+  const right = balances.filter(({ cents, expectedCents }) => cents === expectedCents).length;
+  const rows: readonly (readonly [string, string, string])[] = [
+    ['calls', count(figures.calls), `${figures.clients} clients, ${figures.sessions} sessions, ${figures.seconds.toFixed(2)} s`],
+    ['executions', count(figures.executions), `${count(figures.charges)} charges of ${count(figures.orders)} orders; the rest quotes and balances`],
+    ['duplicates joined', count(figures.duplicatesJoined), 'asked while the first was live'],
+    ['replays', count(figures.replays), 'asked when it was done'],
+    ['cancelled', count(figures.cancelled), `${count(figures.handlersAborted)} quotes aborted; the others were charges, which run on`],
+    [
+      'failed',
+      count(figures.failed),
+      `${count(failures.insufficient)} insufficient, ${count(failures.unknownMethod)} unknown method, ${count(failures.invalidInput)} invalid input, ${count(failures.idConflict)} id taken`,
+    ],
+    ['calls/s', count(figures.callsPerSecond), ''],
+    ['balances', `${right} of ${balances.length}`, right === balances.length ? 'exactly what the file says' : 'NOT WHAT THE FILE SAYS'],
+    ['ledger checksum', figures.checksum.slice(0, 16), ''],
+  ];
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map(([name, value, note]) => `${name.padEnd(widths[0] ?? 0)}  ${value.padStart(widths[1] ?? 0)}  ${note}`.trimEnd()).join('\n');
+}

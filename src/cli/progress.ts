@@ -1,0 +1,47 @@
+/** How far the demo got: a bar where there is a terminal, a line now and then where there is none. */
+import { SingleBar } from 'cli-progress';
+import type { DemoWatcher } from './demo-run.ts';
+
+/** Plain lines come at every tenth. */
+const PLAIN_STEPS = 10;
+
+/** Where text goes: a terminal or not. */
+export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean };
+
+export function watchWith(output: Output, totalOrders: number): DemoWatcher {
+  return output.isTTY === true ? bar(output, totalOrders) : lines(output, totalOrders);
+}
+
+/** For a run that shall say nothing but its result. */
+export const silentWatcher: DemoWatcher = { started() {}, charged() {}, ended() {} };
+
+const place = ({ pid, port }: { pid: number; port: number }): string => `bank: process ${pid}, 127.0.0.1:${port}\n`;
+
+function bar(output: Output, total: number): DemoWatcher {
+  const shown = new SingleBar({
+    stream: output,
+    format: '[{bar}] {value}/{total} orders, {percentage} %',
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    hideCursor: true,
+  });
+  return {
+    started(bank) {
+      output.write(place(bank));
+      shown.start(total, 0);
+    },
+    charged: (orders) => shown.update(orders),
+    ended: () => shown.stop(),
+  };
+}
+
+function lines(output: Output, total: number): DemoWatcher {
+  const step = Math.ceil(total / PLAIN_STEPS);
+  return {
+    started: (bank) => void output.write(place(bank)),
+    charged(orders) {
+      if (orders % step === 0 || orders === total) output.write(`${orders.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} orders\n`);
+    },
+    ended() {},
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * Why a session ended: what those who wait for it are told, and what the log says of a peer that broke a rule or was cut off. Not how it
+ * ends: session-core.ts.
+ */
+import { RpcError } from '../errors.ts';
+import type { SessionEvent } from '../machines/session.ts';
+import type { LogEntry } from '../options.ts';
+import { refusal } from './handshake.ts';
+
+export type Ending = Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' }> | { readonly type: 'slowHandshake' };
+
+/** As an error for whoever waits for the session to connect. */
+export function endError(ending: Ending | undefined): unknown {
+  switch (ending?.type) {
+    case 'dialFailed':
+      return ending.error;
+    case 'refused':
+      return refusal(ending.reason);
+    case 'protocolError':
+      return new RpcError({ kind: 'protocol-error', reason: ending.rule, message: ending.message });
+    case 'slowHandshake':
+      return new RpcError({ kind: 'connection-closed', reason: 'handshake-timeout', message: 'the peer did not finish the handshake in time', retryable: true });
+    case 'linkLost':
+      return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the link was lost', retryable: true, cause: ending.error });
+    case 'peerClosed':
+    case 'close':
+    case undefined:
+      return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the session is closed', retryable: true });
+  }
+}
+
+const LOGGED = { refused: 'refused', protocolError: 'protocol-error', slowHandshake: 'handshake-timeout', linkLost: 'link-lost' } as const;
+
+/** For the log; undefined where everything went as it should. */
+export function endingEntry(ending: Ending | undefined, session: string): LogEntry | undefined {
+  switch (ending?.type) {
+    case 'refused':
+    case 'protocolError':
+    case 'slowHandshake':
+    case 'linkLost': {
+      if (ending.type === 'linkLost' && ending.error === undefined) return undefined;
+      const error = endError(ending) as RpcError;
+      const rule = ending.type === 'protocolError' ? { rule: ending.rule } : {};
+      return { level: 'warn', event: LOGGED[ending.type], message: error.message, session, error, ...rule };
+    }
+    case 'dialFailed':
+    case 'peerClosed':
+    case 'close':
+    case undefined:
+      return undefined;
+  }
+}

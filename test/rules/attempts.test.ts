@@ -1,0 +1,489 @@
+/** attempt.*: one response for every call whatever its handler does, and the bounds on how many are in flight. */
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { connect } from 'statewire';
+import type { Link, LinkHandler } from 'statewire';
+import { decodeMessages, encodeMessages, encodeValue } from 'statewire/wire';
+import type { Message, ResponseMessage } from 'statewire/wire';
+import { attackClient, attackServer, call, result, welcome } from '../support/hostile-peer.ts';
+import { connectPeers, failureOf, gated, isSettled, lab, Lab } from '../support/peers.ts';
+import type { LabHandler } from '../support/peers.ts';
+
+describe('attempt.slot-first', () => {
+  /** A link whose peer answers before `send` returns. */
+  class HastyLink implements Link {
+    readonly facts = {};
+    #handler: LinkHandler | undefined;
+
+    open(handler: LinkHandler): void {
+      this.#handler = handler;
+    }
+
+    send(payload: Uint8Array): boolean {
+      const answers = decodeMessages(payload).flatMap((message): Message[] => {
+        if (message.type === 'hello') return [welcome()];
+        return message.type === 'call' ? [result(message.requestId, `answer ${message.requestId}`)] : [];
+      });
+      if (answers.length > 0) this.#handler?.message(encodeMessages(answers));
+      return true;
+    }
+
+    close(): void {
+      this.abort();
+    }
+
+    abort(): void {
+      queueMicrotask(() => this.#handler?.close());
+    }
+  }
+
+  it('[attempt.slot-first] a response that comes while its call is still being sent finds its caller', async () => {
+    const session = await connect({ connect: async () => new HastyLink() });
+    onTestFinished(() => session.close());
+    const { run } = session.client(Lab);
+    expect(await Promise.all([run(1), run(2)])).toEqual(['answer 1', 'answer 3']);
+    expect(session.counters.unmatched).toBe(0);
+  });
+});
+
+describe('attempt.one-response', () => {
+  const fails: LabHandler = (_input, { fail }) => fail('never');
+  const smallest = 64 * 1024;
+
+  /** What each handler's caller is answered; and, where something went wrong by accident, what `onHandlerError` is told. */
+  it.each<[string, LabHandler, Partial<ResponseMessage> | { error: object }, RegExp | undefined]>([
+    ['returns', () => 5, { ok: true, result: encodeValue(5) }, undefined],
+    ['returns nothing', () => {}, { ok: true, result: encodeValue(undefined) }, undefined],
+    ['returns later', async () => 5, { ok: true, result: encodeValue(5) }, undefined],
+    ['fails', (_input, context) => context.fail('no'), { error: { kind: 'user', data: encodeValue('no') } }, undefined],
+    ['fails later', async (_input, context) => { await null; return context.fail('no'); }, { error: { kind: 'user', data: encodeValue('no') } }, undefined],
+    ['throws', () => { throw new Error('oh'); }, { error: { kind: 'cancelled', reason: 'handler-failed' } }, /oh/],
+    ['throws later', async () => { await null; throw new Error('oh'); }, { error: { kind: 'cancelled', reason: 'handler-failed' } }, /oh/],
+    ['throws nothing at all', () => { throw undefined; }, { error: { kind: 'cancelled', reason: 'handler-failed' } }, /undefined/],
+    ['calls a detached fail', fails, { error: { kind: 'cancelled', reason: 'handler-failed' } }, /./],
+    ['catches its own fail and returns', (_input, context) => { try { return context.fail('first'); } catch { return 'second'; } },
+      { error: { kind: 'user', data: encodeValue('first') } }, /returned after fail/],
+    ['catches its own fail and throws', (_input, context) => { try { context.fail('first'); } catch { throw new Error('second'); } },
+      { error: { kind: 'user', data: encodeValue('first') } }, /second/],
+    ['fails twice', (_input, context) => { try { context.fail('first'); } catch { return context.fail('second'); } },
+      { error: { kind: 'user', data: encodeValue('first') } }, /fail\(\) after it had answered/],
+    ['catches its own fail and returns later', async (_input, context) => { try { return context.fail('first'); } catch { await null; return 'second'; } },
+      { error: { kind: 'user', data: encodeValue('first') } }, /returned after fail/],
+    ['returns what cannot be encoded', () => ({ deep: [() => {}] }), { error: { kind: 'cancelled', reason: 'handler-failed' } }, /\$\.deep\[0\]/],
+    ['returns what throws when it is read', () => ({ get trap() { throw new Error('caught you'); } }),
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /caught you/],
+    ['returns a cycle', () => { const loop: unknown[] = []; loop.push(loop); return loop; },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /\$\[0\]/],
+    ['returns more than the caller takes', () => new Uint8Array(smallest), { error: { kind: 'cancelled', reason: 'handler-failed' } }, /maxPayload/],
+    ['fails with what cannot be encoded', (_input, context) => context.fail(Symbol('no')),
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /\$/],
+    ['fails with more than the caller takes', (_input, context) => context.fail(new Uint8Array(smallest)),
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /maxPayload/],
+    ['sets response metadata that is above every bound', (_input, context) => { context.responseMetadata.set('large', 'x'.repeat(70_000)); return 5; },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /./],
+    ['sets response metadata under a key that is above every bound', (_input, context) => { context.responseMetadata.set('x'.repeat(2_000), 1); return 5; },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /./],
+    ['sets more response metadata than the caller takes',
+      (_input, context) => { for (let key = 0; key < 10; key++) context.responseMetadata.set(`${key}`, 'x'.repeat(10_000)); return 5; },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /./],
+    ['sets more entries of response metadata than there may be',
+      (_input, context) => { for (let key = 0; key < 1_025; key++) context.responseMetadata.set(`${key}`, key); return 5; },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /./],
+    ['sets too much response metadata and throws',
+      (_input, context) => { for (let key = 0; key < 10; key++) context.responseMetadata.set(`${key}`, 'x'.repeat(10_000)); throw new Error('oh'); },
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, /oh/],
+    ['overruns its time', () => new Promise(() => {}), { error: { kind: 'cancelled', reason: 'handler-failed' } }, undefined],
+    ['returns after it has overrun', (_input, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(5))),
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, undefined],
+    ['throws as soon as it has overrun', (_input, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+      { error: { kind: 'cancelled', reason: 'handler-failed' } }, undefined],
+  ])('[attempt.one-response] a handler that %s', async (_what, handler, answer, accident) => {
+    const limits = { maxConcurrentRequests: 8, maxPayload: smallest, maxConnections: 0, maxInitialCredit: 0 };
+    const { peer, clock, settle, handlerErrors } = await attackServer({ services: [lab(handler)], handlerTimeoutMs: 50 }, { limits });
+    peer.send(call(1));
+    await clock.advance(50);
+    peer.send(call(3, { methodId: 0 }));
+    await settle();
+    // The second answer says that the first has all been sent, and that the session is well.
+    expect(peer.all('response').map(({ requestId }) => requestId)).toEqual([1, 3]);
+    expect(peer.all('response')[0]).toMatchObject({ ok: false, ...answer });
+    expect(peer.all('protocol-error')).toEqual([]);
+    expect(handlerErrors.map(String)).toEqual(accident === undefined ? [] : [expect.stringMatching(accident)]);
+  });
+
+  it('[attempt.one-response] a handler whose call was cancelled answers once, with what the cancel says', async () => {
+    const { handler, calls } = gated();
+    const { peer, settle, accepted } = await attackServer({ services: [lab(handler)] });
+    peer.send(call(1));
+    await settle();
+    peer.send({ type: 'cancel', connectionId: 0, requestId: 1 });
+    expect(await peer.next('response')).toMatchObject({ requestId: 1, ok: false, error: { kind: 'cancelled' } });
+    calls[0]?.resolve('too late');
+    await settle();
+    expect(peer.all('response')).toHaveLength(1);
+    expect(accepted.counters).toMatchObject({ lateResults: 1, zombies: 0 });
+  });
+
+  it('[attempt.one-response] a handler that returns what only pretends to be a promise is answered by what that gives', async () => {
+    const thenable: LabHandler = () => ({ then: (resolve: (value: number) => void) => { resolve(1); resolve(2); } });
+    const { peer, settle } = await attackServer({ services: [lab(thenable)] });
+    peer.send(call(1));
+    await settle();
+    expect(peer.all('response')).toEqual([expect.objectContaining({ ok: true, result: encodeValue(1) })]);
+  });
+
+  it('[attempt.one-response] an exposed message that is above what the caller takes is left out, the kind is told', async () => {
+    const limits = { maxConcurrentRequests: 8, maxPayload: smallest, maxConnections: 0, maxInitialCredit: 0 };
+    const oh: LabHandler = () => { throw new Error('x'.repeat(100_000)); };
+    const { peer } = await attackServer({ services: [lab(oh)], exposeErrors: true }, { limits });
+    peer.send(call(1));
+    expect(await peer.next('response')).toMatchObject({ requestId: 1, error: { kind: 'cancelled', reason: 'handler-failed' } });
+  });
+
+  it('[attempt.one-response] a sealed outcome goes without the metadata that would not fit beside it', async () => {
+    const limits = { maxConcurrentRequests: 8, maxPayload: smallest, maxConnections: 0, maxInitialCredit: 0 };
+    const large: LabHandler = (_input, { responseMetadata }) => {
+      for (let key = 0; key < 10; key++) responseMetadata.set(`${key}`, 'x'.repeat(10_000));
+      return 'done';
+    };
+    const { peer, serverLog } = await attackServer({ services: [lab(large)] }, { limits });
+    peer.send(call(1, { methodId: Lab.methods.persist.id }));
+    expect(await peer.next('response')).toMatchObject({ requestId: 1, result: encodeValue('done'), metadata: [] });
+    expect(serverLog).toEqual([expect.objectContaining({ event: 'response-not-sent' })]);
+  });
+
+  it('[attempt.one-response] a logger that throws keeps no caller waiting, and its error is not lost', async () => {
+    const lost: unknown[] = [];
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => lost.push(error.message));
+    onTestFinished(() => {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    });
+    const oh: LabHandler = () => { throw new Error('oh'); };
+    const { peer, settle } = await attackServer({ services: [lab(oh)], log: () => { throw new Error('no disk'); } });
+    peer.send(call(1), call(3, { methodId: 0 }));
+    await settle();
+    expect(peer.all('response').map(({ requestId }) => requestId)).toEqual([1, 3]);
+    expect(lost).toEqual(['no disk']);
+  });
+
+  it('[attempt.one-response] an onHandlerError that throws keeps no caller waiting, and is logged', async () => {
+    const oh: LabHandler = () => { throw new Error('oh'); };
+    const { peer, settle, serverLog } = await attackServer({ services: [lab(oh)], onHandlerError: () => { throw new Error('not again'); } });
+    peer.send(call(1));
+    await settle();
+    expect(peer.all('response')).toHaveLength(1);
+    expect(serverLog.map(({ error }) => (error as Error).message)).toEqual(['oh', 'not again']);
+  });
+});
+
+describe('attempt.unmatched', () => {
+  it('[attempt.unmatched] a response that nobody asked for is dropped and counted, and nothing else is disturbed', async () => {
+    const { peer, session, settle } = await attackClient();
+    const pending = session.client(Lab).run('x');
+    await peer.next('call');
+    peer.send(result(3), result(99), result(2), result(1, 'mine'), result(1, 'again'));
+    expect(await pending).toBe('mine');
+    await settle();
+    expect(session.counters.unmatched).toBe(4);
+    expect(session.status).toBe('connected');
+  });
+
+  it('[attempt.unmatched] a response to a call that still waits in our queue is nobody\'s', async () => {
+    const { peer, session, settle } = await attackClient({}, { limits: { maxConcurrentRequests: 1, maxPayload: 65_536, maxConnections: 0, maxInitialCredit: 0 } });
+    const { run } = session.client(Lab);
+    const [first, queued] = [run(1), run(2)];
+    await peer.next('call');
+    peer.send(result(3, 'made up'));
+    await settle();
+    expect(await isSettled(queued)).toBe(false);
+    expect(session.counters.unmatched).toBe(1);
+    peer.send(result(1, 'one'));
+    expect(await first).toBe('one');
+    expect(await peer.next('call')).toMatchObject({ requestId: 3 });
+    peer.send(result(3, 'three'));
+    expect(await queued).toBe('three');
+  });
+
+  it('[attempt.unmatched] a cancel for an unknown request is dropped and counted, and gets no answer', async () => {
+    const { peer, accepted, settle } = await attackServer({ services: [lab()] });
+    peer.send({ type: 'cancel', connectionId: 0, requestId: 7 }, { type: 'cancel', connectionId: 0, operationId: 'nobody' }, call(1));
+    expect(await peer.next('response')).toMatchObject({ requestId: 1, ok: true });
+    peer.send({ type: 'cancel', connectionId: 0, requestId: 1 });
+    await settle();
+    expect(accepted.counters.unmatched).toBe(3);
+    expect(peer.all('response')).toHaveLength(1);
+  });
+
+  it('[attempt.unmatched] a late response to a call whose caller gave up is expected, not counted', async () => {
+    const { peer, session, settle } = await attackClient();
+    const given = new AbortController();
+    const failure = failureOf(session.client(Lab).run('x', { signal: given.signal }));
+    await peer.next('call');
+    given.abort();
+    expect((await failure).kind).toBe('cancelled');
+    await peer.next('cancel');
+    peer.send(result(1, 'late'));
+    await settle();
+    expect(session.counters.unmatched).toBe(0);
+    peer.send(result(1, 'and again'));
+    await settle();
+    expect(session.counters.unmatched).toBe(1);
+  });
+});
+
+describe('attempt.pipelined', () => {
+  it('[attempt.pipelined] calls are answered in the order they end, not the order they came', async () => {
+    const { handler, calls } = gated();
+    const { session, settle, sent } = await connectPeers({ server: { services: [lab(handler)] } });
+    const { run } = session.client(Lab);
+    const pending = ['a', 'b', 'c'].map((input) => run(input));
+    await settle();
+    expect(calls.map(({ input }) => input)).toEqual(['a', 'b', 'c']);
+    for (const index of [2, 0, 1]) {
+      calls[index]?.resolve(index);
+      await settle();
+    }
+    expect(await Promise.all(pending)).toEqual([0, 1, 2]);
+    expect(sent('acceptor', 'response').map(({ requestId }) => requestId)).toEqual([5, 1, 3]);
+  });
+
+  it.each<[string, LabHandler]>([
+    ['never ends', () => new Promise(() => {})],
+    ['throws at once', () => { throw new Error('oh'); }],
+    ['fails at once', (_input, context) => context.fail('no')],
+    ['closes nothing and returns what cannot be sent', () => () => {}],
+  ])('[attempt.pipelined] a handler that %s delays no call in the same payload', async (_what, run) => {
+    const { peer } = await attackServer({ services: [lab({ run })] });
+    peer.send(call(1), call(3, { methodId: Lab.methods.idem.id, args: encodeValue('through') }));
+    for (;;) {
+      const response = await peer.next('response');
+      if (response.requestId !== 3) continue;
+      expect(response).toMatchObject({ ok: true, result: encodeValue('through') });
+      return;
+    }
+  });
+});
+
+describe('attempt.send-failed', () => {
+  it('[attempt.send-failed] a call that is too large for the peer fails at once, for good, and leaves nothing behind', async () => {
+    const { session, sent } = await connectPeers({ server: { services: [lab()], maxPayload: 65_536, maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    const failure = await failureOf(run(new Uint8Array(65_536)));
+    expect(failure).toMatchObject({ kind: 'send-failed', reason: 'too-large', retryable: false, requestId: 1 });
+    expect(failure.message).toContain('65536');
+    expect(await run('fits')).toBe('fits');
+    expect(sent('initiator', 'call')).toHaveLength(1);
+    await session.close({ graceMs: 60_000 });
+  });
+
+  it('[attempt.send-failed] a call that is too large fails also when it had to wait, and those behind it go on', async () => {
+    const { handler, calls } = gated();
+    const { session, settle } = await connectPeers({ server: { services: [lab({ run: handler })], maxPayload: 65_536, maxConcurrentRequests: 1 } });
+    const { run, idem } = session.client(Lab);
+    const running = run();
+    const large = failureOf(run(new Uint8Array(65_536)));
+    const behind = idem('behind');
+    await settle();
+    calls[0]?.resolve('done');
+    expect(await running).toBe('done');
+    expect(await large).toMatchObject({ kind: 'send-failed', reason: 'too-large', retryable: false });
+    expect(await behind).toBe('behind');
+  });
+
+  it.each([
+    ['the peer takes more than we do', { maxPayload: 65_536 }, { maxPayload: 1_000_000 }],
+    ['we take more than the peer does', { maxPayload: 1_000_000 }, { maxPayload: 65_536 }],
+  ])('[attempt.send-failed] a call or result of any size ends one call and not the session, where %s', async (_what, client, server) => {
+    const sized: LabHandler = (input) => (input instanceof Uint8Array ? input.byteLength : new Uint8Array(input as number));
+    const { session } = await connectPeers({ client, server: { ...server, services: [lab({ run: sized })] } });
+    const { run, idem } = session.client(Lab);
+    for (const size of [60_000, 65_400, 65_500, 65_536, 100_000, 999_990, 1_000_001, 3_000_000]) {
+      const outcomes = await Promise.allSettled([run(new Uint8Array(size)), run(size), idem('small')]);
+      expect(outcomes[2]).toMatchObject({ value: 'small' });
+    }
+    expect(session.status).toBe('connected');
+  });
+
+  it('[attempt.send-failed] calls that do not fit one payload together go in several', async () => {
+    const { session, network } = await connectPeers({ server: { services: [lab((input) => (input as Uint8Array).byteLength)], maxPayload: 65_536 } });
+    const sizes: number[] = [];
+    network.tap(({ direction, payload }) => { if (direction.startsWith('initiator')) sizes.push(payload.byteLength); });
+    const { run } = session.client(Lab);
+    expect(await Promise.all(Array.from({ length: 10 }, () => run(new Uint8Array(30_000))))).toEqual(Array.from({ length: 10 }, () => 30_000));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(65_536);
+  });
+
+  it('[attempt.send-failed] what has no encoding fails at the call, naming its path, and is never sent', async () => {
+    const { session, sent } = await connectPeers({ server: { services: [lab()], maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    const cycle: Record<string, unknown> = {};
+    cycle['self'] = cycle;
+    const failures = await Promise.all([
+      { list: [1, () => {}] }, cycle, new Map([['key', Symbol('s')]]), { get trap() { throw new Error('caught you'); } }, new (class Point {})(),
+    ].map((input) => failureOf(run(input))));
+    expect(failures.map(({ kind, retryable }) => [kind, retryable])).toEqual(failures.map(() => ['invalid-payload', false]));
+    expect(failures.map(({ message }) => message)).toEqual([
+      expect.stringContaining('$.list[1]'), expect.stringContaining('$.self'), expect.stringContaining('$<value'), expect.stringContaining('caught you'),
+      expect.stringContaining('$:'),
+    ]);
+    expect(await run('fine')).toBe('fine');
+    expect(sent('initiator', 'call')).toHaveLength(1);
+  });
+
+  it('what a call is given is taken at the call: to change it afterwards changes nothing, also in the queue', async () => {
+    const { handler, calls } = gated();
+    const { session, settle } = await connectPeers({ server: { services: [lab({ run: handler })], maxConcurrentRequests: 1 } });
+    const { run, idem } = session.client(Lab);
+    const given = { value: 'before' };
+    const bytes = new Uint8Array([1]);
+    const running = run(given);
+    const waiting = idem({ given, bytes });
+    given.value = 'after';
+    bytes[0] = 9;
+    await settle();
+    expect(calls[0]?.input).toEqual({ value: 'before' });
+    calls[0]?.resolve(undefined);
+    await running;
+    expect(await waiting).toEqual({ given: { value: 'before' }, bytes: new Uint8Array([1]) });
+  });
+});
+
+describe('attempt.limit-out', () => {
+  it('[attempt.limit-out] no more calls are in flight than the peer takes; the others wait in order', async () => {
+    const { handler, calls } = gated();
+    const { session, settle } = await connectPeers({ server: { services: [lab(handler)], maxConcurrentRequests: 2 } });
+    const { run } = session.client(Lab);
+    const pending = Array.from({ length: 6 }, (_, index) => run(index));
+    for (let done = 0; done < 6; done++) {
+      await settle();
+      expect(calls.map(({ input }) => input)).toEqual([0, 1, 2, 3, 4, 5].slice(0, done + 2));
+      calls[done]?.resolve(done);
+    }
+    expect(await Promise.all(pending)).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it('[attempt.limit-out] a call past the bound of the queue fails at once, and may be made again', async () => {
+    const { handler, calls } = gated();
+    const { session, settle } = await connectPeers({ client: { maxQueuedRequests: 2 }, server: { services: [lab(handler)], maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    const pending = [run(0), run(1), run(2)];
+    expect(await failureOf(run(3))).toMatchObject({ kind: 'send-failed', reason: 'queue-full', retryable: true });
+    await settle();
+    calls[0]?.resolve('done');
+    await settle();
+    pending.push(run(4));
+    expect((await failureOf(run(5))).kind).toBe('send-failed');
+    for (const index of [1, 2, 3]) {
+      calls[index]?.resolve('done');
+      await settle();
+    }
+    expect(await Promise.all(pending)).toEqual(['done', 'done', 'done', 'done']);
+    expect(calls.map(({ input }) => input)).toEqual([0, 1, 2, 4]);
+  });
+
+  it('[attempt.limit-out] a queue of no length refuses what cannot go at once', async () => {
+    const { handler } = gated();
+    const { session } = await connectPeers({ client: { maxQueuedRequests: 0 }, server: { services: [lab(handler)], maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    const running = run().catch(() => {});
+    expect((await failureOf(run())).reason).toBe('queue-full');
+    await session.close();
+    await running;
+  });
+
+  it('[attempt.limit-out] a call that is cancelled while it waits leaves its place to another, and is never sent', async () => {
+    const { handler, calls } = gated();
+    const { session, settle, sent } = await connectPeers({ client: { maxQueuedRequests: 1 }, server: { services: [lab(handler)], maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    const running = run('running');
+    const given = new AbortController();
+    const cancelled = failureOf(run('cancelled', { signal: given.signal }));
+    expect((await failureOf(run('no room'))).reason).toBe('queue-full');
+    given.abort('changed my mind');
+    expect(await cancelled).toMatchObject({ kind: 'cancelled', reason: 'aborted', cause: 'changed my mind' });
+    const taking = run('takes its place');
+    await settle();
+    calls[0]?.resolve('done');
+    await running;
+    await settle();
+    calls[1]?.resolve('done');
+    await taking;
+    expect(calls.map(({ input }) => input)).toEqual(['running', 'takes its place']);
+    expect(sent('initiator', 'cancel')).toEqual([]);
+  });
+
+  it('[attempt.limit-out] a call times out in the queue too', async () => {
+    const { handler } = gated();
+    const { session, clock } = await connectPeers({ server: { services: [lab(handler)], maxConcurrentRequests: 1 } });
+    const { run } = session.client(Lab);
+    run().catch(() => {});
+    const waiting = failureOf(run(undefined, { timeoutMs: 100 }));
+    await clock.advance(99);
+    expect(await isSettled(waiting)).toBe(false);
+    await clock.advance(1);
+    expect(await waiting).toMatchObject({ kind: 'cancelled', reason: 'timeout', cause: { name: 'TimeoutError' } });
+  });
+});
+
+describe('attempt.limit-in', () => {
+  const unanswered = { services: [lab(() => new Promise(() => {}))], maxConcurrentRequests: 2 };
+
+  it('[attempt.limit-in] one call more than we take is a protocol error', async () => {
+    const { peer, accepted } = await attackServer(unanswered);
+    peer.send(call(1), call(3), call(5));
+    expect(await peer.next('protocol-error')).toMatchObject({ rule: 'attempt.limit-in', message: expect.stringContaining('2') as string });
+    await accepted.closed;
+    expect(accepted.counters.started).toBe(2);
+  });
+
+  it('[attempt.limit-in] only what is in flight at once counts, whatever the calls are', async () => {
+    const { peer, settle } = await attackServer(unanswered);
+    for (let id = 1; id < 40; id += 2) peer.send(call(id, { methodId: Lab.methods.run.id }), { type: 'cancel', connectionId: 0, requestId: id });
+    await settle();
+    expect(peer.all('response')).toHaveLength(20);
+    expect(peer.all('protocol-error')).toEqual([]);
+  });
+
+  it('[attempt.limit-in] an attempt that joined a live operation counts like any other', async () => {
+    const { peer } = await attackServer(unanswered);
+    peer.send(call(1, { operationId: 'same' }), call(3, { operationId: 'same' }), call(5, { operationId: 'same' }));
+    expect(await peer.next('protocol-error')).toMatchObject({ rule: 'attempt.limit-in' });
+  });
+});
+
+describe('attempt.limit-link', () => {
+  it('[attempt.limit-link] a cancelled attempt counts until its response has come', async () => {
+    const { peer, session, settle } = await attackClient({}, { limits: { maxConcurrentRequests: 1, maxPayload: 65_536, maxConnections: 0, maxInitialCredit: 0 } });
+    const { run } = session.client(Lab);
+    const given = new AbortController();
+    const cancelled = failureOf(run('first', { signal: given.signal }));
+    const next = run('next');
+    await peer.next('call');
+    given.abort();
+    await cancelled;
+    await peer.next('cancel');
+    await settle();
+    expect(peer.all('call')).toHaveLength(1);
+    peer.send({ type: 'response', connectionId: 0, requestId: 1, ok: false, error: { kind: 'cancelled', reason: 'aborted', message: '' }, metadata: [] });
+    expect(await peer.next('call')).toMatchObject({ requestId: 3 });
+    peer.send(result(3, 'next'));
+    expect(await next).toBe('next');
+  });
+
+  it('[attempt.limit-link] every cancelled attempt gets a response, so that no place is lost', async () => {
+    const { session, settle, accepted } = await connectPeers({
+      server: { services: [lab({ run: () => new Promise(() => {}) })], maxConcurrentRequests: 2 },
+    });
+    const { run, idem } = session.client(Lab);
+    for (let round = 0; round < 10; round++) {
+      const given = new AbortController();
+      const failures = [failureOf(run(1, { signal: given.signal })), failureOf(run(2, { signal: given.signal }))];
+      if (round % 2 === 0) await settle();
+      given.abort();
+      await Promise.all(failures);
+      expect(await idem(round)).toBe(round);
+    }
+    expect(accepted.counters.zombies).toBe(20);
+  });
+});
