@@ -22,7 +22,7 @@ class ServiceClient {
     this.#caller = caller;
   }
 
-  /** The function of one method, bound, because people pass `client.charge` around; made when first asked for, because most clients make few calls. */
+  /** The function of one method: bound, because people pass `client.charge` around, and made when asked for, because most clients make few calls. */
   static function(client: ServiceClient, index: number, method: AnyMethod): CallFunction {
     return (client.#functions[index] ??= bindMethod(client.#caller, method));
   }
@@ -81,7 +81,9 @@ export function checkCallOptions(options: CallOptions): void {
     throw new TypeError(`options.timeoutMs must be a positive number of milliseconds, at most ${LONGEST_TIMEOUT_MS} (24 days)`);
   }
   if (operationId !== undefined) checkOperationId(operationId);
-  if (onResponseMetadata !== undefined && typeof onResponseMetadata !== 'function') throw new TypeError('options.onResponseMetadata must be a function');
+  if (onResponseMetadata !== undefined && typeof onResponseMetadata !== 'function') {
+    throw new TypeError('options.onResponseMetadata must be a function');
+  }
 }
 
 function checkOperationId(id: unknown): void {

@@ -101,7 +101,10 @@ export interface CallOptions {
   readonly onResponseMetadata?: ((view: MetadataView) => void) | undefined;
 }
 
-/** A method as its caller sees it. Rejects with `RpcError`, or with a TypeError for options that make no sense. The input may be left out where it may be `undefined`. */
+/**
+ * A method as its caller sees it. Rejects with `RpcError`, or with a TypeError for options that make no sense. The input may be left out where it may
+ * be `undefined`.
+ */
 export type ClientMethod<T extends MethodTypes> = undefined extends T['callerInput']
   ? (input?: T['callerInput'], options?: CallOptions) => Promise<T['callerOutput']>
   : (input: T['callerInput'], options?: CallOptions) => Promise<T['callerOutput']>;

@@ -1,6 +1,6 @@
 /**
  * What users give and see of metadata: `toMetadata` checks and normalises what is given, `MetadataView` reads what came, and neither lets a
- * sensitive value into a log (meta.sensitive). The entries themselves are the wire's (wire/messages.ts); stripping what must not be forwarded is not here.
+ * sensitive value into a log (meta.sensitive). The entries themselves are the wire's (wire/messages.ts); forwarding is not here.
  */
 import { NO_PROPAGATE, SENSITIVE } from './wire/messages.ts';
 import type { Metadata, MetadataEntry, MetadataValue } from './wire/messages.ts';

@@ -3,8 +3,10 @@
  * TypeError that names its path.
  */
 import type { CallContext, Principal, ServiceImplementation } from './contract.ts';
+import type { InspectionObserver } from './machines/watch.ts';
 import type { OperationStore } from './store/store.ts';
 import type { Session } from './session/session.ts';
+import { encodeValue } from './wire/index.ts';
 
 /** Where time comes from. Milliseconds. */
 export interface Clock {
@@ -70,7 +72,7 @@ export interface PeerOptions {
   /** Default: the platform's crypto. */
   readonly random?: Random | undefined;
   /** An XState inspection observer or callback. */
-  readonly inspect?: ((event: unknown) => void) | { next?(event: unknown): void } | undefined;
+  readonly inspect?: InspectionObserver | undefined;
 }
 
 export interface ConnectOptions extends PeerOptions {
@@ -95,7 +97,8 @@ export interface ResolvedOptions {
   readonly maxPayload: number;
   readonly handshakeTimeoutMs: number;
   readonly handlerTimeoutMs: number | undefined;
-  readonly credentials: unknown;
+  /** Encoded. A function, so that nobody who prints or inspects what holds the options finds them. */
+  readonly credentials: () => Uint8Array | undefined;
   readonly authenticate: Authenticate | undefined;
   readonly onHandlerError: (error: unknown, call: CallContext) => void;
   readonly exposeErrors: boolean;
@@ -165,6 +168,23 @@ function handlerTimeout(given: unknown): number | undefined {
   return given;
 }
 
+/** With the rest of a hello or welcome, of which the longest part is the scope, they must fit into 64 KiB (session.handshake-limits). */
+const MAX_CREDENTIALS_BYTES = 60 * 1024;
+
+function encodedCredentials(given: unknown): () => Uint8Array | undefined {
+  if (given === undefined) return () => undefined;
+  let encoded: Uint8Array;
+  try {
+    encoded = encodeValue(given);
+  } catch (error) {
+    throw new TypeError(`options.credentials cannot be sent: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  if (encoded.byteLength > MAX_CREDENTIALS_BYTES) {
+    throw new TypeError(`options.credentials have ${encoded.byteLength} bytes when encoded, and a handshake has room for ${MAX_CREDENTIALS_BYTES}`);
+  }
+  return () => encoded;
+}
+
 /** A logger that throws decides nothing: its error is thrown where nobody's call is in the way. */
 function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
   return (entry) => {
@@ -191,7 +211,7 @@ export function resolveOptions(given: PeerOptions): ResolvedOptions {
     maxPayload: wholeNumber('maxPayload', given.maxPayload),
     handshakeTimeoutMs: wholeNumber('handshakeTimeoutMs', given.handshakeTimeoutMs),
     handlerTimeoutMs: handlerTimeout(given.handlerTimeoutMs),
-    credentials: given.credentials,
+    credentials: encodedCredentials(given.credentials),
     authenticate: optional('authenticate', given.authenticate, 'function'),
     onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? (() => {}),
     exposeErrors: optional('exposeErrors', given.exposeErrors, 'boolean') ?? false,

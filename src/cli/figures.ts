@@ -63,14 +63,17 @@ export function figuresOf(result: DemoResult, { clients, seed, skippedLines }: D
       Array.from(expected.balances, ([account, expectedCents]) => [account, { cents: ledger.balances[account], expectedCents }]),
     ),
   };
-  return { ...figures, faults: [...ledgerFaults(expected, ledger), ...accountFaults(figures)] };
+  return { ...figures, faults: [...ledgerFaults(expected, ledger), ...callFaults(figures, tally.quotesGivenUp)] };
 }
 
-/** Both sides' books must agree: every call was run, joined to one that runs, answered from a kept outcome, or refused. */
-function accountFaults({ calls, executions, duplicatesJoined, replays, failures }: Omit<Figures, 'faults'>): readonly string[] {
+/** Both sides' books must agree: every call was run, joined to one that runs, answered from a kept outcome, or refused; every cancel came through. */
+function callFaults(figures: Omit<Figures, 'faults'>, quotesGivenUp: number): readonly string[] {
+  const { calls, executions, duplicatesJoined, replays, handlersAborted, failures } = figures;
+  const faults: string[] = [];
   const accounted = executions + duplicatesJoined + replays + failures.unknownMethod + failures.invalidInput + failures.idConflict;
-  if (accounted === calls) return [];
-  return [`the clients made ${calls} calls, and the server accounts for ${accounted}`];
+  if (accounted !== calls) faults.push(`the clients made ${calls} calls, and the server accounts for ${accounted}`);
+  if (handlersAborted !== quotesGivenUp) faults.push(`${quotesGivenUp} quotes were given up, and ${handlersAborted} of their handlers were aborted`);
+  return faults;
 }
 
 const count = (value: number): string => value.toLocaleString('en-US');

@@ -14,6 +14,8 @@ export class Tally {
   calls = 0;
   succeeded = 0;
   cancelled = 0;
+  /** Of the cancelled: quotes, whose handlers must have been aborted. */
+  quotesGivenUp = 0;
   insufficient = 0;
   unknownMethod = 0;
   invalidInput = 0;

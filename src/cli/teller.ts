@@ -140,5 +140,6 @@ export class Teller {
     await turn();
     patience.abort();
     await ending;
+    this.#tally.quotesGivenUp++;
   }
 }

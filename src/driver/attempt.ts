@@ -29,6 +29,8 @@ export class InboundAttempt {
   /** Set once, right after the call was routed. */
   operation: LiveOperation | undefined = undefined;
   #responseMetadata: MetadataBuilder | undefined = undefined;
+  /** The response is in its session's batch, encoded in place. */
+  #isWritten = false;
 
   constructor(inbound: Inbound, message: CallMessage) {
     this.inbound = inbound;
@@ -48,12 +50,14 @@ export class InboundAttempt {
   /** Encodes a handler's value as this attempt's response. Throws ValueError or MessageTooLargeError, sending nothing. */
   encodeResult(value: unknown): Uint8Array {
     const { connectionId, requestId } = this.message;
-    return this.inbound.host.sender.sendResult({ connectionId, requestId, metadata: this.metadata }, value);
+    const result = this.inbound.host.sender.sendResult({ connectionId, requestId, metadata: this.metadata }, value);
+    this.#isWritten = true;
+    return result;
   }
 
   /** Answers, unless the response was encoded in place, and frees the request id (attempt.one-response). */
   reply(outcome: Outcome): void {
-    if (!outcome.ok || outcome.writtenFor !== this) {
+    if (!this.#isWritten) {
       const { metadata } = this;
       if (!this.#trySend(outcome, metadata) && !(metadata.length > 0 && this.#trySend(outcome, NO_METADATA))) {
         this.#send(unsendable(outcome), NO_METADATA);

@@ -213,7 +213,7 @@ export class HandlerCall implements CallContext<unknown> {
   /** In place in the owner's batch where the answer may go out before it is stored; else as bytes of its own. */
   #encodeResult(value: unknown): Outcome {
     const { owner, method } = this.#operation;
-    if (!method.persist && owner !== undefined) return { ok: true, result: owner.encodeResult(value), writtenFor: owner };
+    if (!method.persist && owner !== undefined) return { ok: true, result: owner.encodeResult(value) };
     return { ok: true, result: this.#fitting(encodeValue(value)) };
   }
 

@@ -5,15 +5,9 @@
 import { disposition } from '../machines/operation.ts';
 import type { Ending, OperationInput } from '../machines/operation.ts';
 import type { ResponseError, ResponseErrorKind } from '../wire/index.ts';
-import type { InboundAttempt } from './attempt.ts';
 
 export type Outcome =
-  | {
-      readonly ok: true;
-      readonly result: Uint8Array;
-      /** The attempt whose response was encoded in place, in its session's batch: it is answered already. */
-      readonly writtenFor?: InboundAttempt;
-    }
+  | { readonly ok: true; readonly result: Uint8Array }
   | { readonly ok: false; readonly error: ResponseError };
 
 export function failure(kind: ResponseErrorKind, reason: string | undefined, message: string): Outcome {

@@ -3,7 +3,7 @@
  * users get.
  */
 import { createActor } from 'xstate';
-import type { Actor, ActorOptions, AnyActorRef, AnyStateMachine, InputFrom, InspectionEvent, Observer } from 'xstate';
+import type { Actor, ActorOptions, AnyActorRef, AnyStateMachine, InputFrom } from 'xstate';
 
 export interface StockActorOptions<M extends AnyStateMachine> {
   readonly id: string;
@@ -13,9 +13,6 @@ export interface StockActorOptions<M extends AnyStateMachine> {
   /** The system's clock; of a root only, since its children share it. */
   readonly clock?: { setTimeout(callback: () => void, delayMs: number): unknown; clearTimeout(id: unknown): void } | undefined;
 }
-
-/** Whoever wants to see every event of an actor system. */
-export type Inspector = Observer<InspectionEvent> | ((event: InspectionEvent) => void);
 
 /** An actor of `machine`, whose actions are provided, not started yet. */
 export function stockActor<M extends AnyStateMachine>(machine: M, { id, input, parent, clock }: StockActorOptions<M>): Actor<M> {

@@ -6,7 +6,7 @@ import { RpcError } from '../errors.ts';
 import type { Principal } from '../contract.ts';
 import type { Endpoint } from '../driver/host.ts';
 import type { Authenticate, LogEntry, ResolvedOptions } from '../options.ts';
-import { decodeValue, encodeValue, MAGIC, PROTOCOL_VERSION } from '../wire/index.ts';
+import { decodeValue, MAGIC, PROTOCOL_VERSION } from '../wire/index.ts';
 import type { HelloMessage, Message, WelcomeMessage, WireFeatures, WireLimits } from '../wire/index.ts';
 import { retentionOf } from './store-lease.ts';
 
@@ -36,8 +36,6 @@ function featuresOf(options: ResolvedOptions): WireFeatures {
   return { retry: options.retry, resume: false };
 }
 
-const credentialsOf = (options: ResolvedOptions) => (options.credentials === undefined ? undefined : encodeValue(options.credentials));
-
 export function makeHello({ options, store }: Endpoint, own: { scope: Uint8Array; series: string }): HelloMessage {
   return {
     type: 'hello',
@@ -50,7 +48,7 @@ export function makeHello({ options, store }: Endpoint, own: { scope: Uint8Array
     series: own.series,
     dial: 1,
     storeIdentity: store.identity,
-    credentials: credentialsOf(options),
+    credentials: options.credentials(),
   };
 }
 
@@ -66,7 +64,7 @@ export function makeWelcome({ options, store }: Endpoint, own: { sessionId: stri
     series: own.series,
     storeIdentity: store.identity,
     retentionMs: retentionOf(store),
-    credentials: credentialsOf(options),
+    credentials: options.credentials(),
     resumed: false,
   };
 }

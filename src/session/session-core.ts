@@ -124,7 +124,7 @@ export class SessionCore {
   start(): void {
     this.actors.attach();
     const { inspect } = this.endpoint.options;
-    if (inspect !== undefined && this.#options.parent === undefined) this.actors.inspect(inspect as never);
+    if (inspect !== undefined && this.#options.parent === undefined) this.actors.inspect(inspect);
     this.actor.start();
   }
 

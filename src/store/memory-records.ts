@@ -63,8 +63,8 @@ export class Names {
 interface Range { first: number; last: number }
 
 /**
- * More gaps than this in what was evicted, and the oldest is closed: its numbers count as expired although some of them may never have run. Only a peer
- * that leaves gaps on purpose gets there; without a bound it could fill the memory with them.
+ * More gaps than this in what was evicted, and the oldest is closed: its numbers count as expired although some of them may never have run. Only a
+ * peer that leaves gaps on purpose gets there; without a bound it could fill the memory with them.
  */
 const MAX_RANGES = 1_024;
 

@@ -1,5 +1,5 @@
 /**
- * The default operation store: everything in this process's memory, every answer at once, nothing survives a restart (so its identity is new each time).
+ * The default operation store: everything in this process's memory, every answer at once. Nothing survives it, so its identity is always new.
  * Small because callers acknowledge (op.ack); bounded by retention and by a cap (op.expiry). An operation admitted and not settled counts
  * as abandoned to whoever asks again: that it is live is known, and said first, by the operation's own machine.
  */
@@ -31,12 +31,12 @@ export interface MemoryStore extends OperationStore {
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 /** What a record, a series with its scope, and a fence take beside the bytes they hold (measured on Node 20, rounded up). */
-const RECORD_BYTES = 256;
+const RECORD_BYTES = 640;
 const SERIES_BYTES = 1_024;
 const FENCE_BYTES = 256;
 /**
- * A series without records is dropped after it was silent for this long: 8 retentions, at least 2 hours. Its numbers are then unknown instead of expired,
- * so no call may be pending that long; the default recovery deadline is 2 minutes. (Kept for ever, every session that ever was would leave one.)
+ * A series without records is dropped after it was silent for this long: 8 retentions, at least 2 hours. Its numbers are then unknown instead of
+ * expired, so no call may be pending that long; the default recovery deadline is 2 minutes. (Otherwise every session that ever was would leave one.)
  */
 const SILENT_RETENTIONS = 8;
 const LEAST_SILENCE_MS = 2 * 60 * 60_000;
@@ -56,8 +56,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
 function positive(name: string, value: unknown, fallback: number): number {
   if (value === undefined) return fallback;
-  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value)) throw new TypeError(`memoryStore: options.${name} must be a positive, finite number`);
-  return value;
+  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
+  throw new TypeError(`memoryStore: options.${name} must be a positive, finite number`);
 }
 
 class RecordsInMemory implements MemoryStore {

@@ -3,7 +3,7 @@
  * of the rules. No tests.
  */
 import assert from 'node:assert/strict';
-import type { Admission, AdmitOptions, Lookup, MaybePromise, OperationKey, OperationSignature, OperationStore } from '../store/store.ts';
+import type { AdmitOptions, Lookup, MaybePromise, OperationKey, OperationSignature, OperationStore } from '../store/store.ts';
 
 /** What a store under test is made with. Its time stands still until a test moves it. */
 export interface StoreTestSetup {

@@ -56,7 +56,9 @@ export function acknowledgementTests(define: Define): void {
       assertState(await store.lookup(numbered(1), CALL), 'expired');
     });
   }
+}
 
+export function markTests(define: Define): void {
   for (const upTo of [Number.MAX_SAFE_INTEGER, 2 ** 53, 2 ** 63, Infinity]) {
     define(`[op.ack] is not held up by an acknowledgement of ${upTo}`, async ({ store }) => {
       for (const id of [1, 2, 3]) await startAndSeal(store, numbered(id));
@@ -119,7 +121,9 @@ export function retentionTests(define: Define): void {
     assertState(await store.lookup(named('order'), OTHER_ARGS), 'unknown');
     await start(store, named('order'), OTHER_ARGS);
   });
+}
 
+export function liveTests(define: Define): void {
   for (const [kind, key] of KEYS) {
     define(`[op.expiry] never evicts ${kind} that was taken over`, async ({ store, setup, advance }) => {
       await start(store, key);

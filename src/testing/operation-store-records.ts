@@ -9,6 +9,10 @@ import {
 } from './operation-store-kit.ts';
 import type { Define } from './operation-store-kit.ts';
 
+const OTHERS = [
+  ['another method', OTHER_METHOD], ['other arguments', OTHER_ARGS], ['more arguments', LONGER_ARGS], ['fewer arguments', SHORTER_ARGS],
+] as const;
+
 export function admissionTests(define: Define): void {
   for (const [kind, key] of KEYS) {
     define(`[op.admit] admits ${kind} it does not know`, async ({ store }) => {
@@ -23,7 +27,7 @@ export function admissionTests(define: Define): void {
       assert.ok(answers.every((state) => state === 'started' || state === 'abandoned' || state === 'live'), answers.join(' '));
     });
 
-    for (const [what, other] of [['another method', OTHER_METHOD], ['other arguments', OTHER_ARGS], ['more arguments', LONGER_ARGS], ['fewer arguments', SHORTER_ARGS]] as const) {
+    for (const [what, other] of OTHERS) {
       define(`[op.conflict] refuses ${kind} with ${what}, while live and later`, async ({ store }) => {
         await start(store, key);
         assertState(await store.lookup(key, other), 'conflict');
@@ -35,7 +39,9 @@ export function admissionTests(define: Define): void {
       });
     }
   }
+}
 
+export function argumentTests(define: Define): void {
   define('[op.conflict] compares long arguments to the last byte', async ({ store }) => {
     for (const length of [65, 1_000, 100_000]) {
       const args = patterned(length);
@@ -159,7 +165,8 @@ export function releaseTests(define: Define): void {
 export function isolationTests(define: Define): void {
   const keys = [
     numbered(1), numbered(1, { scope: OTHER_SCOPE }), numbered(2), numbered(1, { series: OTHER_SERIES }), numbered(1, { caller: 'acceptor' }),
-    named('1'), named('1 '), named('2'), named('1', { scope: OTHER_SCOPE }), named('1', { caller: 'acceptor' }), named(SERIES), named('__proto__'), named('é'), named('e\u0301'),
+    named('1'), named('1 '), named('2'), named('1', { scope: OTHER_SCOPE }), named('1', { caller: 'acceptor' }), named(SERIES),
+    named('__proto__'), named('é'), named('e\u0301'),
     named('x'.repeat(1_024)), named(`${'x'.repeat(1_023)}y`), named('\u0000'), named(`${SCOPE}/initiator/1`),
   ];
 

@@ -4,12 +4,15 @@
  */
 import { makeBench } from './operation-store-kit.ts';
 import type { Define, MakeStore, StoreTestRunner } from './operation-store-kit.ts';
-import { acknowledgementTests, fenceTests, reopenTests, retentionTests, storeTests } from './operation-store-lifetime.ts';
-import { admissionTests, isolationTests, outcomeTests, releaseTests } from './operation-store-records.ts';
+import { acknowledgementTests, fenceTests, liveTests, markTests, reopenTests, retentionTests, storeTests } from './operation-store-lifetime.ts';
+import { admissionTests, argumentTests, isolationTests, outcomeTests, releaseTests } from './operation-store-records.ts';
 
 export type { MakeStore, StoreTestRunner, StoreTestSetup } from './operation-store-kit.ts';
 
-/** Defines the suite's tests. Call it at the top of a test file: `testOperationStore(({ clock, retentionMs }) => myStore({ clock, retentionMs }), { describe, it })`. */
+/**
+ * Defines the suite's tests. Call it at the top of a test file:
+ * `testOperationStore(({ clock, retentionMs }) => myStore({ clock, retentionMs }), { describe, it })`.
+ */
 export function testOperationStore(makeStore: MakeStore, runner: StoreTestRunner): void {
   const define: Define = (title, body) => {
     runner.it(title, async () => {
@@ -23,10 +26,13 @@ export function testOperationStore(makeStore: MakeStore, runner: StoreTestRunner
   };
   runner.describe('an operation store', () => {
     admissionTests(define);
+    argumentTests(define);
     outcomeTests(define);
     releaseTests(define);
     acknowledgementTests(define);
+    markTests(define);
     retentionTests(define);
+    liveTests(define);
     fenceTests(define);
     isolationTests(define);
     storeTests(define, makeStore);

@@ -4,11 +4,12 @@
  * every view of it stays valid; the price is that a small view someone keeps holds its whole slab (64 KiB).
  */
 
-import { callHeadBytes, messageBytes, resultHeadBytes, writeCallHead, writeMessage, writeResultHead } from './encode.ts';
-import type { CallHead, ResultHead } from './encode.ts';
+import { writeCallHead, writeMessage, writeResultHead } from './encode.ts';
 import { MessageTooLargeError } from './errors.ts';
 import type { Message } from './messages.ts';
 import { allocate } from './platform.ts';
+import { callHeadBytes, messageBytes, resultHeadBytes } from './size.ts';
+import type { CallHead, ResultHead } from './size.ts';
 import { measure } from './value-check.ts';
 import { assertNotPacking, encodeValue, packInto, PACKING_MARGIN_BYTES } from './value-pack.ts';
 import * as writer from './writer.ts';

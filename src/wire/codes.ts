@@ -28,7 +28,13 @@ export const SCHEMA = 26;
 
 /** A failure's kind is its place in this list, so entries are only ever added at the end. Place 0 is none. */
 export const FAILURE_KINDS: readonly (ResponseErrorKind | undefined)[] = [
-  undefined, 'user', 'unknown-method', 'invalid-payload', 'cancelled', 'indeterminate', 'unavailable',
+  undefined,
+  'user',
+  'unknown-method',
+  'invalid-payload',
+  'cancelled',
+  'indeterminate',
+  'unavailable',
 ];
 
 /** Bits of a hello's or welcome's features. */

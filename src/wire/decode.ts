@@ -6,8 +6,17 @@
 import * as codes from './codes.ts';
 import { WireError } from './errors.ts';
 import {
-  MAX_CHANNELS, MAX_ITEMS, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_OPERATION_ID_BYTES,
-  MAX_SECRET_BYTES, MAX_TEXT_BYTES, MIN_SCOPE_BYTES, RESUME_KEY_BYTES,
+  MAX_CHANNELS,
+  MAX_ITEMS,
+  MAX_METADATA_ENTRIES,
+  MAX_METADATA_KEY_BYTES,
+  MAX_METADATA_VALUE_BYTES,
+  MAX_NAME_BYTES,
+  MAX_OPERATION_ID_BYTES,
+  MAX_SECRET_BYTES,
+  MAX_TEXT_BYTES,
+  MIN_SCOPE_BYTES,
+  RESUME_KEY_BYTES,
 } from './limits.ts';
 import { MAGIC, PROTOCOL_VERSION } from './messages.ts';
 import type { Message, Metadata, MetadataEntry, MetadataValue, Parity, ResponseError, WireFeatures, WireLimits } from './messages.ts';
@@ -74,7 +83,7 @@ function readMetadata(): Metadata {
     if (readArray('a metadata entry', 3) !== 3) throw malformed('a metadata entry has not 3 elements', offset);
     const key = readString('a metadata key', MAX_METADATA_KEY_BYTES);
     const value = readMetadataValue();
-    metadata.push([key, value, readUint('a metadata entry\'s flags')]);
+    metadata.push([key, value, readUint("a metadata entry's flags")]);
   }
   return metadata;
 }
@@ -235,7 +244,19 @@ function readWelcome(): Message {
   const resumed = readBoolean('resumed');
   const resumeKey = readResumeKey();
   return {
-    type: 'welcome', version, role: 'acceptor', parity, limits, features, sessionId, series, storeIdentity, retentionMs, credentials, resumed, resumeKey,
+    type: 'welcome',
+    version,
+    role: 'acceptor',
+    parity,
+    limits,
+    features,
+    sessionId,
+    series,
+    storeIdentity,
+    retentionMs,
+    credentials,
+    resumed,
+    resumeKey,
   };
 }
 
@@ -280,7 +301,10 @@ function readSchema(): Message {
 }
 
 /** How each message is read behind its code, and how many elements it has, the code included. */
-interface Layout { readonly elements: number; readonly read: () => Message }
+interface Layout {
+  readonly elements: number;
+  readonly read: () => Message;
+}
 const layouts: (Layout | undefined)[] = [];
 layouts[codes.HELLO] = { elements: 15, read: readHello };
 layouts[codes.WELCOME] = { elements: 16, read: readWelcome };
@@ -316,7 +340,7 @@ function wrongLength(code: number, elements: number, expected: number, offset: n
 function readMessage(): Message {
   const offset = reader.position();
   const elements = readArray('a message', 64);
-  const code = elements === 0 ? 0 : readUint('a message\'s type');
+  const code = elements === 0 ? 0 : readUint("a message's type");
   const layout = layouts[code];
   if (layout === undefined) throw malformed(`message type ${code} is unknown`, offset);
   const added = elements - layout.elements;

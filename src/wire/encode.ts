@@ -1,74 +1,39 @@
 /**
- * Messages to bytes: how much room one needs, and its elements in order. docs/wire.md has the same layouts in words; decode.ts
- * reads them. Where the bytes go, and how messages become payloads, is batch.ts.
+ * Messages to bytes: each one's elements in order. docs/wire.md has the same layouts in words; decode.ts reads them. How much room
+ * one needs is size.ts; where the bytes go, and how messages become payloads, is batch.ts.
  */
 
 import * as codes from './codes.ts';
 import { ValueError } from './errors.ts';
 import {
-  MAX_CHANNELS, MAX_ITEMS, MAX_METADATA_ENTRIES, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES, MAX_NAME_BYTES, MAX_OPERATION_ID_BYTES,
-  MAX_SECRET_BYTES, MAX_TEXT_BYTES, MIN_SCOPE_BYTES, RESUME_KEY_BYTES,
+  MAX_CHANNELS,
+  MAX_ITEMS,
+  MAX_METADATA_ENTRIES,
+  MAX_METADATA_KEY_BYTES,
+  MAX_METADATA_VALUE_BYTES,
+  MAX_NAME_BYTES,
+  MAX_OPERATION_ID_BYTES,
+  MAX_SECRET_BYTES,
+  MAX_TEXT_BYTES,
+  MIN_SCOPE_BYTES,
+  RESUME_KEY_BYTES,
 } from './limits.ts';
 import { MAGIC, PROTOCOL_VERSION } from './messages.ts';
 import type {
-  CallMessage, HelloMessage, Message, Metadata, MetadataValue, Parity, ResponseError, ResponseMessage, WelcomeMessage, WireFeatures, WireLimits,
+  CallMessage,
+  HelloMessage,
+  Message,
+  Metadata,
+  MetadataValue,
+  Parity,
+  ResponseError,
+  ResponseMessage,
+  WelcomeMessage,
+  WireFeatures,
+  WireLimits,
 } from './messages.ts';
-import {
-  writeArray, writeBigint, writeBinary, writeBoolean, writeId, writeInteger, writeNil, writeString, writeText, writeUint,
-} from './writer.ts';
-
-/** Bytes that the numbers, nils and headers of any message take at most, but for what is counted below. */
-const FIXED_BYTES = 160;
-/** Bytes of the longest number, and of the longest header. */
-const NUMBER_BYTES = 9;
-
-function textBytes(text: string | undefined): number {
-  return text === undefined ? 1 : 5 + 3 * text.length;
-}
-
-function binaryBytes(value: Uint8Array | undefined): number {
-  return value === undefined ? 1 : 5 + value.length;
-}
-
-function metadataBytes(metadata: Metadata): number {
-  let bytes = 5;
-  for (const [key, value] of metadata) {
-    bytes += 2 + NUMBER_BYTES + textBytes(key) + (typeof value === 'string' ? textBytes(value) : value instanceof Uint8Array ? binaryBytes(value) : NUMBER_BYTES);
-  }
-  return bytes;
-}
-
-/** The part of a call or result before its value. */
-export type CallHead = Omit<CallMessage, 'type' | 'args'>;
-export interface ResultHead { readonly connectionId: number; readonly requestId: number; readonly metadata: Metadata }
-
-export function callHeadBytes(head: CallHead): number {
-  return FIXED_BYTES + (typeof head.operationId === 'string' ? textBytes(head.operationId) : 0) + head.channels.length * NUMBER_BYTES + metadataBytes(head.metadata);
-}
-
-export function resultHeadBytes(head: ResultHead): number {
-  return FIXED_BYTES + metadataBytes(head.metadata);
-}
-
-/** The most bytes a message takes. */
-export function messageBytes(message: Message): number {
-  switch (message.type) {
-    case 'call': return callHeadBytes(message) + message.args.length;
-    case 'response': return resultHeadBytes(message) + (message.ok ? message.result.length
-      : textBytes(message.error.reason) + textBytes(message.error.message) + binaryBytes(message.error.data));
-    case 'hello': return FIXED_BYTES + message.scope.length + textBytes(message.storeIdentity) + binaryBytes(message.credentials) + binaryBytes(message.resumeKey);
-    case 'welcome': return FIXED_BYTES + textBytes(message.sessionId) + textBytes(message.storeIdentity)
-      + binaryBytes(message.credentials) + binaryBytes(message.resumeKey);
-    case 'protocol-error': return FIXED_BYTES + textBytes(message.rule) + textBytes(message.message);
-    case 'refuse': case 'reject': case 'close': case 'reset': return FIXED_BYTES + textBytes(message.reason);
-    case 'open': return FIXED_BYTES + metadataBytes(message.metadata);
-    case 'cancel': return FIXED_BYTES + (typeof message.operationId === 'string' ? textBytes(message.operationId) : 0);
-    case 'item': return FIXED_BYTES + message.value.length;
-    case 'items': return message.values.reduce((bytes, value) => bytes + binaryBytes(value), FIXED_BYTES);
-    case 'schema': return FIXED_BYTES + textBytes(message.digest) + message.schema.length;
-    case 'ping': case 'pong': case 'go-away': case 'accept': case 'end': case 'grant': case 'ack': return FIXED_BYTES;
-  }
-}
+import type { CallHead, ResultHead } from './size.ts';
+import { writeArray, writeBigint, writeBinary, writeBoolean, writeId, writeInteger, writeNil, writeString, writeText, writeUint } from './writer.ts';
 
 function writeOperationId(id: string | number | undefined): void {
   if (id === undefined) writeNil();
@@ -261,9 +226,11 @@ export function writeMessage(message: Message): void {
     case 'call':
       writeCallHead(message);
       return writeBinary(message.args);
-    case 'response': return writeResponse(message);
+    case 'response':
+      return writeResponse(message);
     case 'cancel':
-      if (message.requestId === undefined && message.operationId === undefined) throw new ValueError('requestId', 'a cancel names a request, an operation or both');
+      if (message.requestId === undefined && message.operationId === undefined)
+        throw new ValueError('requestId', 'a cancel names a request, an operation or both');
       beginConnection(codes.CANCEL, 4, message.connectionId);
       if (message.requestId === undefined) writeNil();
       else writeId(message.requestId, 'requestId');
@@ -276,7 +243,8 @@ export function writeMessage(message: Message): void {
       count(message.values.length, MAX_ITEMS, 'values');
       for (const value of message.values) writeBinary(value);
       return;
-    case 'end': return beginChannel(codes.END, 3, message);
+    case 'end':
+      return beginChannel(codes.END, 3, message);
     case 'reset':
       beginChannel(codes.RESET, 4, message);
       return writeReason(message.reason);
@@ -288,7 +256,8 @@ export function writeMessage(message: Message): void {
       writeUint(codes.ACK, 'type');
       writeSeries(message.series);
       return writeUint(message.upTo, 'upTo');
-    default: return writeControl(message);
+    default:
+      return writeControl(message);
   }
 }
 
@@ -296,8 +265,10 @@ type HotType = 'call' | 'response' | 'cancel' | 'item' | 'items' | 'end' | 'rese
 
 function writeControl(message: Exclude<Message, { readonly type: HotType }>): void {
   switch (message.type) {
-    case 'hello': return writeHello(message);
-    case 'welcome': return writeWelcome(message);
+    case 'hello':
+      return writeHello(message);
+    case 'welcome':
+      return writeWelcome(message);
     case 'refuse':
       beginHandshake(codes.REFUSE, 4, PROTOCOL_VERSION);
       return writeText(message.reason, MAX_TEXT_BYTES);
@@ -306,17 +277,23 @@ function writeControl(message: Exclude<Message, { readonly type: HotType }>): vo
       writeUint(codes.PROTOCOL_ERROR, 'type');
       writeString(message.rule, MAX_NAME_BYTES, 'rule');
       return writeText(message.message, MAX_TEXT_BYTES);
-    case 'ping': return writeNumbers(codes.PING, ['nonce', message.nonce]);
-    case 'pong': return writeNumbers(codes.PONG, ['nonce', message.nonce]);
-    case 'go-away': return writeNumbers(codes.GO_AWAY, ['graceMs', message.graceMs]);
+    case 'ping':
+      return writeNumbers(codes.PING, ['nonce', message.nonce]);
+    case 'pong':
+      return writeNumbers(codes.PONG, ['nonce', message.nonce]);
+    case 'go-away':
+      return writeNumbers(codes.GO_AWAY, ['graceMs', message.graceMs]);
     case 'open':
       beginConnection(codes.OPEN, 5, nonZero(message.connectionId, 'connectionId'));
       writeParity(message.parity);
       writeUint(message.limits.maxConcurrentRequests, 'limits.maxConcurrentRequests');
       return writeMetadata(message.metadata);
-    case 'accept': return writeNumbers(
-      codes.ACCEPT, ['connectionId', nonZero(message.connectionId, 'connectionId')], ['limits.maxConcurrentRequests', message.limits.maxConcurrentRequests],
-    );
+    case 'accept':
+      return writeNumbers(
+        codes.ACCEPT,
+        ['connectionId', nonZero(message.connectionId, 'connectionId')],
+        ['limits.maxConcurrentRequests', message.limits.maxConcurrentRequests],
+      );
     case 'reject':
       beginConnection(codes.REJECT, 3, nonZero(message.connectionId, 'connectionId'));
       return writeReason(message.reason);

@@ -67,12 +67,28 @@ export interface WelcomeMessage {
   readonly resumeKey?: Uint8Array | undefined;
 }
 
-export interface RefuseMessage { readonly type: 'refuse'; readonly reason: string }
+export interface RefuseMessage {
+  readonly type: 'refuse';
+  readonly reason: string;
+}
 /** The last thing a peer that broke a rule is told, on connection 0 (session.protocol-error). */
-export interface ProtocolErrorMessage { readonly type: 'protocol-error'; readonly rule: string; readonly message: string }
-export interface PingMessage { readonly type: 'ping'; readonly nonce: number }
-export interface PongMessage { readonly type: 'pong'; readonly nonce: number }
-export interface GoAwayMessage { readonly type: 'go-away'; readonly graceMs: number }
+export interface ProtocolErrorMessage {
+  readonly type: 'protocol-error';
+  readonly rule: string;
+  readonly message: string;
+}
+export interface PingMessage {
+  readonly type: 'ping';
+  readonly nonce: number;
+}
+export interface PongMessage {
+  readonly type: 'pong';
+  readonly nonce: number;
+}
+export interface GoAwayMessage {
+  readonly type: 'go-away';
+  readonly graceMs: number;
+}
 
 export interface OpenMessage {
   readonly type: 'open';
@@ -81,10 +97,22 @@ export interface OpenMessage {
   readonly limits: { readonly maxConcurrentRequests: number };
   readonly metadata: Metadata;
 }
-export interface AcceptMessage { readonly type: 'accept'; readonly connectionId: number; readonly limits: { readonly maxConcurrentRequests: number } }
-export interface RejectMessage { readonly type: 'reject'; readonly connectionId: number; readonly reason: string }
+export interface AcceptMessage {
+  readonly type: 'accept';
+  readonly connectionId: number;
+  readonly limits: { readonly maxConcurrentRequests: number };
+}
+export interface RejectMessage {
+  readonly type: 'reject';
+  readonly connectionId: number;
+  readonly reason: string;
+}
 /** On connection 0: the session ends. */
-export interface CloseMessage { readonly type: 'close'; readonly connectionId: number; readonly reason?: string | undefined }
+export interface CloseMessage {
+  readonly type: 'close';
+  readonly connectionId: number;
+  readonly reason?: string | undefined;
+}
 
 export interface CallMessage {
   readonly type: 'call';
@@ -114,8 +142,22 @@ export interface ResponseError {
 }
 
 export type ResponseMessage =
-  | { readonly type: 'response'; readonly connectionId: number; readonly requestId: number; readonly ok: true; readonly result: Uint8Array; readonly metadata: Metadata }
-  | { readonly type: 'response'; readonly connectionId: number; readonly requestId: number; readonly ok: false; readonly error: ResponseError; readonly metadata: Metadata };
+  | {
+      readonly type: 'response';
+      readonly connectionId: number;
+      readonly requestId: number;
+      readonly ok: true;
+      readonly result: Uint8Array;
+      readonly metadata: Metadata;
+    }
+  | {
+      readonly type: 'response';
+      readonly connectionId: number;
+      readonly requestId: number;
+      readonly ok: false;
+      readonly error: ResponseError;
+      readonly metadata: Metadata;
+    };
 
 export interface CancelMessage {
   readonly type: 'cancel';
@@ -124,23 +166,72 @@ export interface CancelMessage {
   readonly operationId?: string | number | undefined;
 }
 
-export interface ItemMessage { readonly type: 'item'; readonly connectionId: number; readonly channelId: number; readonly value: Uint8Array }
-export interface ItemsMessage { readonly type: 'items'; readonly connectionId: number; readonly channelId: number; readonly values: readonly Uint8Array[] }
-export interface EndMessage { readonly type: 'end'; readonly connectionId: number; readonly channelId: number }
-export interface ResetMessage { readonly type: 'reset'; readonly connectionId: number; readonly channelId: number; readonly reason?: string | undefined }
-export interface GrantMessage { readonly type: 'grant'; readonly connectionId: number; readonly channelId: number; readonly credit: number }
+export interface ItemMessage {
+  readonly type: 'item';
+  readonly connectionId: number;
+  readonly channelId: number;
+  readonly value: Uint8Array;
+}
+export interface ItemsMessage {
+  readonly type: 'items';
+  readonly connectionId: number;
+  readonly channelId: number;
+  readonly values: readonly Uint8Array[];
+}
+export interface EndMessage {
+  readonly type: 'end';
+  readonly connectionId: number;
+  readonly channelId: number;
+}
+export interface ResetMessage {
+  readonly type: 'reset';
+  readonly connectionId: number;
+  readonly channelId: number;
+  readonly reason?: string | undefined;
+}
+export interface GrantMessage {
+  readonly type: 'grant';
+  readonly connectionId: number;
+  readonly channelId: number;
+  readonly credit: number;
+}
 
 /** op.ack as a message of its own. */
-export interface AckMessage { readonly type: 'ack'; readonly series: string; readonly upTo: number }
-export interface SchemaMessage { readonly type: 'schema'; readonly connectionId: number; readonly methodId: number; readonly digest: string; readonly schema: Uint8Array }
+export interface AckMessage {
+  readonly type: 'ack';
+  readonly series: string;
+  readonly upTo: number;
+}
+export interface SchemaMessage {
+  readonly type: 'schema';
+  readonly connectionId: number;
+  readonly methodId: number;
+  readonly digest: string;
+  readonly schema: Uint8Array;
+}
 
 export type Message =
-  | HelloMessage | WelcomeMessage | RefuseMessage | ProtocolErrorMessage
-  | PingMessage | PongMessage | GoAwayMessage
-  | OpenMessage | AcceptMessage | RejectMessage | CloseMessage
-  | CallMessage | ResponseMessage | CancelMessage
-  | ItemMessage | ItemsMessage | EndMessage | ResetMessage | GrantMessage
-  | AckMessage | SchemaMessage;
+  | HelloMessage
+  | WelcomeMessage
+  | RefuseMessage
+  | ProtocolErrorMessage
+  | PingMessage
+  | PongMessage
+  | GoAwayMessage
+  | OpenMessage
+  | AcceptMessage
+  | RejectMessage
+  | CloseMessage
+  | CallMessage
+  | ResponseMessage
+  | CancelMessage
+  | ItemMessage
+  | ItemsMessage
+  | EndMessage
+  | ResetMessage
+  | GrantMessage
+  | AckMessage
+  | SchemaMessage;
 
 export type MessageType = Message['type'];
 

@@ -1,10 +1,11 @@
 /** Whole messages in and out, for those who do not batch: tests, tools, and peers written against `statewire/wire`. */
 
 import { decodeEach } from './decode.ts';
-import { messageBytes, writeMessage } from './encode.ts';
+import { writeMessage } from './encode.ts';
 import { WireError } from './errors.ts';
 import type { Message } from './messages.ts';
 import { allocate } from './platform.ts';
+import { messageBytes } from './size.ts';
 import { assertNotPacking } from './value-pack.ts';
 import * as writer from './writer.ts';
 

@@ -5,7 +5,10 @@
 
 interface NodeBuffer {
   allocUnsafeSlow(byteLength: number): Uint8Array;
-  readonly prototype: { latin1Slice(this: Uint8Array, start: number, end: number): string; hexSlice(this: Uint8Array, start: number, end: number): string };
+  readonly prototype: {
+    latin1Slice(this: Uint8Array, start: number, end: number): string;
+    hexSlice(this: Uint8Array, start: number, end: number): string;
+  };
 }
 
 const nodeBuffer = (globalThis as { readonly Buffer?: NodeBuffer }).Buffer;

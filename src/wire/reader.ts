@@ -61,10 +61,6 @@ export function peek(): number {
   return bytes[at]!;
 }
 
-export function skip(): void {
-  at += 1;
-}
-
 /** The next byte, a token. */
 export function token(): number {
   if (at >= end) throw malformed('the bytes end where an element should begin');

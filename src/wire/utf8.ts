@@ -32,7 +32,14 @@ function readShortAscii(bytes: Uint8Array, start: number, end: number): string {
   let result = '';
   for (; end - at >= 8; at += 8) {
     result += fromCharCode(
-      bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!, bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!, bytes[at + 7]!,
+      bytes[at]!,
+      bytes[at + 1]!,
+      bytes[at + 2]!,
+      bytes[at + 3]!,
+      bytes[at + 4]!,
+      bytes[at + 5]!,
+      bytes[at + 6]!,
+      bytes[at + 7]!,
     );
   }
   if (end - at >= 4) {
@@ -40,10 +47,14 @@ function readShortAscii(bytes: Uint8Array, start: number, end: number): string {
     at += 4;
   }
   switch (end - at) {
-    case 3: return result + fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!);
-    case 2: return result + fromCharCode(bytes[at]!, bytes[at + 1]!);
-    case 1: return result + fromCharCode(bytes[at]!);
-    default: return result;
+    case 3:
+      return result + fromCharCode(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!);
+    case 2:
+      return result + fromCharCode(bytes[at]!, bytes[at + 1]!);
+    case 1:
+      return result + fromCharCode(bytes[at]!);
+    default:
+      return result;
   }
 }
 
@@ -74,8 +85,10 @@ function readLocal(bytes: Uint8Array, start: number, end: number): string | unde
       units.push(point);
       at += 3;
     } else {
-      const point = first > 0xf4 || at + 4 > end ? -1
-        : ((first & 0x07) << 18) + continuation(bytes[at + 1]) * 0x1000 + continuation(bytes[at + 2]) * 0x40 + continuation(bytes[at + 3]);
+      const point =
+        first > 0xf4 || at + 4 > end
+          ? -1
+          : ((first & 0x07) << 18) + continuation(bytes[at + 1]) * 0x1000 + continuation(bytes[at + 2]) * 0x40 + continuation(bytes[at + 3]);
       if (point < 0x1_0000 || point > 0x10_ffff) return undefined;
       units.push(0xd800 + ((point - 0x1_0000) >> 10), 0xdc00 + ((point - 0x1_0000) & 0x3ff));
       at += 4;
@@ -100,7 +113,10 @@ export function readUtf8(bytes: Uint8Array, start: number, length: number): stri
 }
 
 /** Property names come again and again: remembered by their bytes, they cost a comparison. One entry per slot, so it cannot grow. */
-interface RememberedKey { readonly bytes: Uint8Array; readonly key: string }
+interface RememberedKey {
+  readonly bytes: Uint8Array;
+  readonly key: string;
+}
 const SLOTS = 1_024;
 const LONGEST_KEY_BYTES = 32;
 const remembered: (RememberedKey | undefined)[] = Array.from({ length: SLOTS }, () => undefined);

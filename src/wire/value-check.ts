@@ -42,19 +42,27 @@ export function measure(value: unknown): number {
 
 function boundOf(value: unknown, depth: number): number {
   switch (typeof value) {
-    case 'string': return stringBound(value);
-    case 'number': return 9;
-    case 'boolean': return 1;
-    case 'undefined': return 3;
-    case 'bigint': return bigintBound(value);
-    case 'object': return value === null ? 1 : objectBound(value, depth);
-    default: return FAULT;
+    case 'string':
+      return stringBound(value);
+    case 'number':
+      return 9;
+    case 'boolean':
+      return 1;
+    case 'undefined':
+      return 3;
+    case 'bigint':
+      return bigintBound(value);
+    case 'object':
+      return value === null ? 1 : objectBound(value, depth);
+    default:
+      return FAULT;
   }
 }
 
 function objectBound(value: object, depth: number): number {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return depth >= MAX_DEPTH ? FAULT : propertiesBound(value as Record<string, unknown>, depth + 1);
+  if (prototype === Object.prototype || prototype === null)
+    return depth >= MAX_DEPTH ? FAULT : propertiesBound(value as Record<string, unknown>, depth + 1);
   if (prototype === Array.prototype && Array.isArray(value)) return depth >= MAX_DEPTH ? FAULT : elementsBound(value, depth + 1);
   if (value instanceof Uint8Array) return 5 + value.length;
   if (prototype === Date.prototype) return Number.isNaN((value as Date).getTime()) ? FAULT : 15;
@@ -103,7 +111,11 @@ function itemsBound(value: ReadonlySet<unknown>, depth: number): number {
 }
 
 /** One container of a value, while its parts are looked at. */
-interface Frame { readonly parts: Iterator<readonly [step: string, part: unknown]>; readonly container: object; readonly path: string }
+interface Frame {
+  readonly parts: Iterator<readonly [step: string, part: unknown]>;
+  readonly container: object;
+  readonly path: string;
+}
 
 /** The error for the first part of `value` that has no encoding. */
 function explain(value: unknown): ValueError {
@@ -128,7 +140,13 @@ function explain(value: unknown): ValueError {
 function isContainer(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null || prototype === Array.prototype || prototype === Map.prototype || prototype === Set.prototype;
+  return (
+    prototype === Object.prototype ||
+    prototype === null ||
+    prototype === Array.prototype ||
+    prototype === Map.prototype ||
+    prototype === Set.prototype
+  );
 }
 
 function problemOf(value: unknown, path: string, frames: readonly Frame[]): ValueError | undefined {

@@ -27,38 +27,69 @@ export function readValue(depth: number): unknown {
 
 function readNumber(first: number): number | bigint {
   switch (first) {
-    case 0xcc: return reader.uint8();
-    case 0xcd: return reader.uint16();
-    case 0xce: return reader.uint32();
-    case 0xcf: return reader.bigUint64();
-    case 0xd0: return (reader.uint8() << 24) >> 24;
-    case 0xd1: return (reader.uint16() << 16) >> 16;
-    case 0xd2: return reader.uint32() | 0;
-    case 0xd3: return reader.bigInt64();
-    default: return reader.float32();
+    case 0xcc:
+      return reader.uint8();
+    case 0xcd:
+      return reader.uint16();
+    case 0xce:
+      return reader.uint32();
+    case 0xcf:
+      return reader.bigUint64();
+    case 0xd0:
+      return (reader.uint8() << 24) >> 24;
+    case 0xd1:
+      return (reader.uint16() << 16) >> 16;
+    case 0xd2:
+      return reader.uint32() | 0;
+    case 0xd3:
+      return reader.bigInt64();
+    default:
+      return reader.float32();
   }
 }
 
 function readOther(first: number, depth: number): unknown {
   switch (first) {
-    case 0xc0: return null;
-    case 0xc2: return false;
-    case 0xc3: return true;
+    case 0xc0:
+      return null;
+    case 0xc2:
+      return false;
+    case 0xc3:
+      return true;
     // Copied: a view would keep the whole payload alive for as long as the user keeps the bytes.
-    case 0xc4: case 0xc5: case 0xc6: return reader.view(reader.binaryLength(first)).slice();
-    case 0xc7: return readExtension(reader.uint8(), depth);
-    case 0xc8: return readExtension(reader.uint16(), depth);
-    case 0xc9: return readExtension(reader.uint32(), depth);
-    case 0xd4: return readExtension(1, depth);
-    case 0xd5: return readExtension(2, depth);
-    case 0xd6: return readExtension(4, depth);
-    case 0xd7: return readExtension(8, depth);
-    case 0xd8: return readExtension(16, depth);
-    case 0xd9: case 0xda: case 0xdb: return reader.text(reader.stringLength(first));
-    case 0xdc: case 0xdd: return readElements(reader.arrayLength(first), depth);
-    case 0xde: return readObject(reader.uint16(), depth);
-    case 0xdf: return readObject(reader.uint32(), depth);
-    default: throw malformed('0xc1 begins no element', reader.position() - 1);
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+      return reader.view(reader.binaryLength(first)).slice();
+    case 0xc7:
+      return readExtension(reader.uint8(), depth);
+    case 0xc8:
+      return readExtension(reader.uint16(), depth);
+    case 0xc9:
+      return readExtension(reader.uint32(), depth);
+    case 0xd4:
+      return readExtension(1, depth);
+    case 0xd5:
+      return readExtension(2, depth);
+    case 0xd6:
+      return readExtension(4, depth);
+    case 0xd7:
+      return readExtension(8, depth);
+    case 0xd8:
+      return readExtension(16, depth);
+    case 0xd9:
+    case 0xda:
+    case 0xdb:
+      return reader.text(reader.stringLength(first));
+    case 0xdc:
+    case 0xdd:
+      return readElements(reader.arrayLength(first), depth);
+    case 0xde:
+      return readObject(reader.uint16(), depth);
+    case 0xdf:
+      return readObject(reader.uint32(), depth);
+    default:
+      throw malformed('0xc1 begins no element', reader.position() - 1);
   }
 }
 
@@ -106,11 +137,16 @@ function readExtension(length: number, depth: number): unknown {
     case EXTENSION_UNDEFINED:
       if (length !== 1 || reader.uint8() !== 0) throw malformed('undefined is not one zero byte', offset);
       return undefined;
-    case EXTENSION_BIGINT: return readBigInt(length, offset);
-    case EXTENSION_TIMESTAMP: return readDate(length, offset);
-    case EXTENSION_MAP: return readMap(length, depth);
-    case EXTENSION_SET: return readSet(length, depth);
-    default: throw malformed(`extension type ${type} is unknown`, offset);
+    case EXTENSION_BIGINT:
+      return readBigInt(length, offset);
+    case EXTENSION_TIMESTAMP:
+      return readDate(length, offset);
+    case EXTENSION_MAP:
+      return readMap(length, depth);
+    case EXTENSION_SET:
+      return readSet(length, depth);
+    default:
+      throw malformed(`extension type ${type} is unknown`, offset);
   }
 }
 

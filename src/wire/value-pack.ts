@@ -21,11 +21,15 @@ const full = allocate(8_192);
 /** A Map's or Set's contents, encoded: msgpackr would pack the Map itself as an object and the Set as an array. */
 class MapBox {
   readonly contents: Uint8Array;
-  constructor(contents: Uint8Array) { this.contents = contents; }
+  constructor(contents: Uint8Array) {
+    this.contents = contents;
+  }
 }
 class SetBox {
   readonly contents: Uint8Array;
-  constructor(contents: Uint8Array) { this.contents = contents; }
+  constructor(contents: Uint8Array) {
+    this.contents = contents;
+  }
 }
 const writeContents = (box: MapBox | SetBox): Uint8Array => box.contents;
 // Only for those who unpack our values with msgpackr themselves: they get the contents' bytes.

@@ -30,9 +30,7 @@ describe('the statewire command', { timeout: 60_000 }, () => {
     { args: ['demo', '--fast'], says: "Unknown option '--fast'" },
     { args: ['demo', 'orders.csv'], says: "Unexpected argument 'orders.csv'" },
     { args: ['demo', '--clients', '0'], says: '--clients must be a whole number from 1 to 64, not "0"' },
-    { args: ['demo', '--clients', '1e1'], says: '--clients must be a whole number from 1 to 64, not "1e1"' },
     { args: ['demo', '--seed=-1'], says: '--seed must be a whole number from 0 to 9007199254740991, not "-1"' },
-    { args: ['demo', '--orders'], says: "Option '--orders <value>' argument missing" },
   ])('says in one line what is wrong with $args, and exits 2', async ({ args, says }) => {
     const { code, stdout, stderr } = await statewire(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

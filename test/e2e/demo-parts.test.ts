@@ -5,6 +5,7 @@ import { expectLedger, ledgerFaults, UNLISTED_OPENING_CENTS } from '../../src/cl
 import { figuresOf } from '../../src/cli/figures.ts';
 import { dealAccounts, planOrders } from '../../src/cli/plan.ts';
 import { watchWith } from '../../src/cli/progress.ts';
+import { Counters } from '../../src/driver/counters.ts';
 import { Tally, UnexpectedEndingError } from '../../src/cli/tally.ts';
 
 const ORDERS: readonly Order[] = [
@@ -54,17 +55,7 @@ describe('what the ledger must say', () => {
 });
 
 describe('the figures', () => {
-  const runtime = {
-    unmatched: 0,
-    lateItems: 0,
-    lateResults: 0,
-    zombies: 0,
-    secondAnswers: 0,
-    attached: 2,
-    replayed: 1,
-    started: 5,
-    storeFailures: 0,
-  };
+  const runtime = Object.assign(new Counters(), { attached: 2, replayed: 1, started: 5 });
   const facts = { clients: 1, seed: 1, skippedLines: [] };
   const tallyOf = (calls: number) => Object.assign(new Tally(), { calls });
   const result = { counts: { sessions: 2, runtime, quotesAborted: 0 }, ledger: right, expected, seconds: 2 };
@@ -76,6 +67,11 @@ describe('the figures', () => {
 
   it('are at fault when the server did not account for a call', () => {
     expect(figuresOf({ ...result, tally: tallyOf(9) }, facts).faults).toEqual(['the clients made 9 calls, and the server accounts for 8']);
+  });
+
+  it('are at fault when a cancel did not reach its handler', () => {
+    const tally = Object.assign(tallyOf(8), { quotesGivenUp: 2 });
+    expect(figuresOf({ ...result, tally }, facts).faults).toEqual(['2 quotes were given up, and 0 of their handlers were aborted']);
   });
 
   it('are at fault when a balance is', () => {

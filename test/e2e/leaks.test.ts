@@ -2,7 +2,7 @@
  * Nothing is left of calls and sessions that are over: no actor, timer, listener, handle, table entry or record. Counted where the runtime
  * counts (actor hosts, drivers, operation tables, stores), and by the garbage collector. On real sockets.
  */
-import { getEventListeners } from 'node:events';
+import { getEventListeners, setMaxListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, defineService, implement, listen, memoryStore, method } from 'statewire';
@@ -130,7 +130,7 @@ const liveActors = (): number => [...hosts].reduce((sum, { live }) => sum + live
 const startedActors = (): number => [...hosts].reduce((sum, { started }) => sum + started, 0);
 const inFlight = (): number => [...drivers].reduce((sum, { inbound, outbound }) => sum + inbound.inFlight + outbound.pending + outbound.queued, 0);
 
-/** What the process holds of the kinds that a runtime could leave behind. */
+/** What the process holds of the kinds that a runtime could leave behind. The test runner has timers, too, that come and go. */
 function handles(): Record<string, number> {
   const counts: Record<string, number> = { TCPSocketWrap: 0, TCPServerWrap: 0, TCPConnectWrap: 0, Timeout: 0 };
   for (const kind of process.getActiveResourcesInfo()) if (kind in counts) counts[kind] = (counts[kind] as number) + 1;
@@ -153,6 +153,8 @@ class MixedCaller {
   readonly #prefix: string;
 
   constructor(session: Session, prefix: string) {
+    // Many calls at once share it, which Node takes for a leak from the eleventh on.
+    setMaxListeners(0, this.signal);
     this.#mixed = session.client(Mixed);
     this.#unchecked = session.client(Unchecked);
     this.#elsewhere = session.client(Elsewhere);
@@ -251,7 +253,8 @@ describe('leaks', () => {
     const callers = [...sessions, serverSessions[0] as Session].map((session, index) => new MixedCaller(session, index === 1 || index === 2 ? 'shared' : `own-${index}`));
     await makeCalls(callers, 100);
     await until(() => liveActors() <= drivers.size);
-    const timersBefore = (sessions.length + 1);
+    // One a store: it is swept from time to time.
+    const timers = sessions.length + 1;
 
     await makeCalls(callers, CALLS);
     expect(startedActors()).toBeGreaterThan(2 * CALLS);
@@ -259,17 +262,17 @@ describe('leaks', () => {
     expect(new Set(outcomes)).toEqual(new Set(['value', 'user', 'cancelled', 'unknown-method', 'invalid-payload']));
 
     // While the sessions stay open: one actor a driver is all that lives, and the timers are those of the stores.
-    await until(() => liveActors() === drivers.size && clock.pending.size === timersBefore);
+    await until(() => liveActors() === drivers.size && clock.pending.size === timers);
     expect(inFlight()).toBe(0);
     expect(tableOf(store).live).toBe(0);
     expect(tableOf(store).spaces).toBe(sessions.length - 1);
-    for (const { counters } of [...sessions, ...serverSessions]) expect(counters).toMatchObject({ zombies: 0, unmatched: 0, protocolErrors: 0, secondAnswers: 0 });
+    for (const { counters } of [...sessions, ...serverSessions]) expect(counters).toMatchObject({ zombies: 0, protocolErrors: 0, storeFailures: 0, secondAnswers: 0, lateItems: 0 });
     for (const caller of callers) expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
     // No attempt's place was lost: as many calls as ever can run at the same time, each way.
     for (const session of [...sessions, serverSessions[0] as Session]) {
       await Promise.all(Array.from({ length: MAX_CONCURRENT }, () => session.client(Mixed).meet()));
     }
-    await until(() => clock.pending.size === timersBefore);
+    await until(() => clock.pending.size === timers);
     // Of the records only those with a name are left, which are kept for their time.
     const names = new Set(callers.slice(0, 3).flatMap((caller) => [...caller.names]));
     expect(store.sweep(Date.now() + 2 * store.retentionMs)).toBe(names.size);
@@ -281,7 +284,7 @@ describe('leaks', () => {
     await server.close();
     expect(liveActors()).toBe(0);
     await until(() => clock.pending.size === 0);
-    await until(() => JSON.stringify(handles()) === JSON.stringify(handlesBefore));
+    await until(() => Object.entries(handles()).every(([kind, present]) => present <= (handlesBefore[kind] ?? 0)));
     expect(processListeners()).toEqual(listenersBefore);
   }, TIMEOUT_MS);
 
@@ -302,6 +305,7 @@ describe('leaks', () => {
     const server = await listen(tcp({ port: 0 }), { services: [serveMixed()], store, clock, maxConcurrentRequests: MAX_CONCURRENT });
     const session = await connectTo(server, { clock });
     const { signal } = new AbortController();
+    setMaxListeners(0, signal);
     const mixed = session.client(Mixed);
     const calls = Array.from({ length: 3 * MAX_CONCURRENT }, (_, index) => mixed.hangs(index, { signal, timeoutMs: 60_000 }));
     const outcomes = Promise.allSettled([...calls, ...Array.from({ length: 5 }, (_, index) => mixed.hangs(index, { signal: AbortSignal.timeout(1) }))]);
@@ -384,7 +388,8 @@ describe('garbage', () => {
   it('is what a session is whose peer never finished its handshake', async () => {
     const references: WeakRef<object>[] = [];
     const { attach } = ActorHost.prototype;
-    await using scene = await setScene();
+    // The log of a scene keeps errors, and an error keeps what was on the stack until somebody reads its trace.
+    await using scene = await setScene({ log: () => {} });
     ActorHost.prototype.attach = function (this: ActorHost): void {
       references.push(new WeakRef(this));
       attach.call(this);

@@ -119,7 +119,7 @@ describe('watching', () => {
     const { root, owner } = workshop();
     const hosts = [1, 2, 3, 4].map(() => new ActorHost(() => root));
     const neighbours = hosts.flatMap((host) => [10, 20].map((key) => worker.spawn(host, { key, input: undefined, owner })));
-    neighbours.forEach((neighbour) => neighbour.stop());
+    neighbours.toReversed().forEach((neighbour) => neighbour.stop());
     const actors = hosts.map((host, key) => worker.spawn(host, { key, input: undefined, owner }));
     actors[1]?.stop();
     actors[3]?.stop();

@@ -1,4 +1,7 @@
-/** op.ack: callers say which of their numbers are settled, and callees forget those at once, so that nothing grows with finished calls. */
+/**
+ * What is forgotten, and when: callers say which of their numbers are settled, and callees forget those at once (op.ack), so that nothing grows with
+ * finished calls; the rest goes when its retention is over or the store is full (op.expiry).
+ */
 import { describe, expect, it } from 'vitest';
 import { operationPeers, POLICIES, Work } from '../support/operation-peers.ts';
 import type { OperationPeers, Peer } from '../support/operation-peers.ts';
@@ -36,7 +39,7 @@ describe('an acknowledgement', () => {
     await peer.client.volatile({ n: 1 });
     await peer.client.volatile({ n: 1 });
     await peers.clock.advance(A_WHILE_MS);
-    expect(peers.messages('ack')).toEqual([{ type: 'ack', series: peers.messages('hello')[0]!.series, upTo: 2 }]);
+    expect(peers.messages('ack')).toEqual([{ type: 'ack', series: peers.series[0]!, upTo: 2 }]);
     expect(forgotten(peers)).toEqual([1, 2]);
     await peers.clock.advance(A_WHILE_MS);
     await peer.client.volatile({ n: 1 });
@@ -128,7 +131,7 @@ describe('a number that was acknowledged', () => {
     await peers.clock.advance(A_WHILE_MS);
     one.cut();
     await peers.settle();
-    const series = peers.messages('hello')[0]!.series;
+    const series = peers.series[0]!;
     expect(await peers.askForNumber(other, 1, { requestId: 101, series })).toMatchObject({ ok: false, error: EXPIRED });
   });
 
@@ -184,7 +187,7 @@ describe('a peer that acknowledges what it should not', () => {
     await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
     const peer = await peers.connect();
     await peer.client.volatile({ n: 1 });
-    const series = peers.messages('hello')[0]!.series;
+    const series = peers.series[0]!;
     const before = performance.now();
     peer.say({ type: 'ack', series, upTo: 2 ** 53 - 1 });
     await peers.settle();
@@ -193,32 +196,31 @@ describe('a peer that acknowledges what it should not', () => {
     expect(await peer.ask('volatile', 'x').ended).toEqual({ value: 'done' });
   });
 
-  it('[op.ack] forgets nothing of another scope, whose series it names', async () => {
+  it('[op.ack] makes nobody of another scope forget, whose series it names', async () => {
     await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
     const victim = await peers.connect();
     const attacker = await peers.connect();
     await victim.client.volatile({ n: 1 });
-    attacker.say({ type: 'ack', series: peers.messages('hello')[0]!.series, upTo: 100 });
+    attacker.say({ type: 'ack', series: peers.series[0]!, upTo: 100 });
     await peers.settle();
-    expect(forgotten(peers)).toEqual([]);
     expect(await askAgain(peers, victim, 1)).toMatchObject({ ok: true });
+    expect(await victim.ask('volatile').ended).toEqual({ value: 'done' });
+    expect(victim.counters).toMatchObject({ started: 2, replayed: 1 });
   });
 
-  it('[op.ack] is ignored for a series that nobody knows, and leaves no trace of it', async () => {
-    await using peers = await operationPeers();
+  it('[op.ack] takes no more than the store gives it, for series that never were', async () => {
+    await using peers = await operationPeers({ maxBytes: 20_000, handlers: { volatile: () => 'done' } });
     const peer = await peers.connect();
-    const before = peers.store.records.bytes;
     for (let n = 0; n < 1_000; n++) peer.say({ type: 'ack', series: n.toString(16).padStart(16, '0'), upTo: 5 });
     await peers.settle();
-    expect(peers.store.records.bytes).toBe(before);
-    expect(forgotten(peers)).toEqual([]);
-    expect(peers.server.sessions.size).toBe(1);
+    expect(peers.store.records.bytes).toBeLessThanOrEqual(20_000);
+    expect(peer.session.status).toBe('connected');
   });
 
   it('[op.ack] is ignored with a watermark below one it has given', async () => {
     await using peers = await operationPeers();
     const peer = await peers.connect();
-    const series = peers.messages('hello')[0]!.series;
+    const series = peers.series[0]!;
     for (const upTo of [5, 3, 5, 6]) peer.say({ type: 'ack', series, upTo });
     await peers.settle();
     expect(forgotten(peers)).toEqual([5, 6]);
@@ -254,5 +256,93 @@ describe('what finished calls leave behind', () => {
     expect(await round()).toBe(afterOne);
     expect(peer.counters.started).toBe(900);
     expect(tableOf(peers.store).live).toBe(0);
+  });
+});
+
+describe('what is kept, and how long', () => {
+  const RETENTION_MS = 60_000;
+
+  it('[op.expiry] tells the peer how long, in the welcome', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS });
+    await peers.connect();
+    expect(peers.messages('welcome')[0]?.retentionMs).toBe(RETENTION_MS);
+  });
+
+  it('[op.expiry] is a sealed string id until its retention is over: then it is new', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS, handlers: { volatile: () => 'done' } });
+    const peer = await peers.connect();
+    await peer.client.volatile(1, { operationId: 'x' });
+    await peers.clock.advance(RETENTION_MS * 0.9);
+    await peer.client.volatile(1, { operationId: 'x' });
+    expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
+    await peers.clock.advance(RETENTION_MS * 0.2);
+    await peer.client.volatile(1, { operationId: 'x' });
+    expect(peer.counters).toMatchObject({ started: 2, replayed: 1 });
+  });
+
+  it('[op.expiry] is a released string id too', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS, handlers: { volatile: () => Promise.reject(new Error('oops')) } });
+    const peer = await peers.connect();
+    const outcomes = [];
+    for (let n = 0; n < 3; n++) {
+      outcomes.push(await peer.ask('volatile', 'x').ended);
+      if (n === 1) await peers.clock.advance(RETENTION_MS * 1.1);
+    }
+    expect(outcomes).toMatchObject([{ kind: 'cancelled' }, { kind: 'indeterminate', reason: 'handler-failed' }, { kind: 'cancelled' }]);
+    expect(peer.counters.started).toBe(2);
+  });
+
+  it('[op.expiry] is a number, too: but then it is expired, and never new', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS, handlers: { volatile: () => 'done' } });
+    const peer = await peers.connect();
+    const outcomes = [];
+    for (const requestId of [101, 103, 105]) {
+      if (requestId === 105) await peers.clock.advance(RETENTION_MS * 1.1);
+      outcomes.push(await peers.askForNumber(peer, 50, { requestId }));
+    }
+    expect(outcomes).toMatchObject([{ ok: true }, { ok: true }, { ok: false, error: { kind: 'indeterminate', reason: 'expired' } }]);
+    expect(peer.counters.started).toBe(1);
+  });
+
+  it('[op.expiry] is as many numbers as the store has room for; those pushed out are expired', async () => {
+    await using peers = await operationPeers({ maxBytes: 20_000, handlers: { volatile: () => 'done' } });
+    const peer = await peers.connect();
+    for (let number = 2; number <= 100; number++) await peers.askForNumber(peer, number, { requestId: 1_000 + 2 * number + 1 });
+    expect(peer.counters.started).toBe(99);
+    expect(await peers.askForNumber(peer, 100, { requestId: 5_001 })).toMatchObject({ ok: true });
+    expect(await peers.askForNumber(peer, 2, { requestId: 5_003 })).toMatchObject({ ok: false, error: { kind: 'indeterminate', reason: 'expired' } });
+    expect(peer.counters.started).toBe(99);
+  });
+
+  it('[op.expiry] is what is live, however long it takes', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS });
+    const [one, other] = await peers.connectTwo();
+    const first = one.ask('persist', 'x');
+    await peers.clock.advance(RETENTION_MS * 3);
+    const second = other.ask('persist', 'x');
+    await peers.settle();
+    peers.run.returns('at last');
+    for (const asked of [first, second]) expect(await asked.ended).toEqual({ value: 'at last' });
+    expect(peers.store.count('sweep')).toBeGreaterThanOrEqual(29);
+  });
+
+  it('[op.expiry] makes an operation unavailable rather than forget a young string id, when the store is full', async () => {
+    await using peers = await operationPeers({ retentionMs: RETENTION_MS, maxBytes: 20_000, handlers: { volatile: () => 'done' } });
+    const peer = await peers.connect();
+    const ids = [];
+    for (let n = 0; n < 1_000; n++) {
+      const ended = await peer.ask('volatile', `order-${n}`).ended;
+      if ('kind' in ended) {
+        expect(ended).toMatchObject({ kind: 'unavailable', retryable: true });
+        break;
+      }
+      ids.push(`order-${n}`);
+    }
+    expect(ids.length).toBeGreaterThan(10);
+    expect(peer.counters.started).toBe(ids.length);
+    for (const id of ids) expect(await peer.ask('volatile', id).ended).toEqual({ value: 'done' });
+    expect(peer.counters).toMatchObject({ started: ids.length, replayed: ids.length });
+    await peers.clock.advance(RETENTION_MS * 1.1);
+    expect(await peer.ask('volatile', 'late').ended).toEqual({ value: 'done' });
   });
 });

@@ -5,11 +5,6 @@ import type { Asked, OperationPeers, Peer, Policy } from '../support/operation-p
 
 const CANCELLED = { kind: 'cancelled', reason: 'aborted', retryable: false };
 
-/** The server's answers, as `requestId: what`. */
-function answers(peers: OperationPeers): string[] {
-  return peers.messages('response').map((message) => `${message.requestId}: ${message.ok ? 'value' : message.error.kind}`);
-}
-
 describe('a caller that gives up', () => {
   it('[cancel.caller] is rejected at once, before the peer has heard of it', async () => {
     await using peers = await operationPeers();
@@ -104,7 +99,7 @@ describe('a caller that gives up', () => {
     peers.network.release();
     await peers.settle();
     expect(await asked.ended).toMatchObject(CANCELLED);
-    expect(answers(peers)).toEqual(['1: value']);
+    expect(peers.answers).toEqual(['1: value']);
     expect(peer.session.counters.unmatched).toBe(0);
   });
 
@@ -120,81 +115,6 @@ describe('a caller that gives up', () => {
     expect(await peer.ask(policy, 'x').ended).toEqual({ value: 'done' });
     expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
     expect(peer.session.counters.unmatched).toBe(0);
-  });
-});
-
-describe('a handler that is aborted', () => {
-  const lateEndings: [string, (peers: OperationPeers) => void][] = [
-    ['returns', (peers) => peers.run.returns('too late')],
-    ['throws', (peers) => peers.run.throws(new Error('too late'))],
-    ['fails', (peers) => peers.run.fails('too late')],
-  ];
-
-  it.each(lateEndings)('[cancel.abort] is answered for at that moment; that it later %s is ignored and counted', async (_what, end) => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'x');
-    await peers.settle();
-    asked.cancel();
-    await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
-    expect(peer.counters).toMatchObject({ zombies: 1, lateResults: 0 });
-    end(peers);
-    await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
-    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
-    expect(peers.store.asked).toEqual(['lookup', 'admit', 'release']);
-    expect(await peer.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
-  });
-
-  it('[cancel.abort] has its signal fired once, with an AbortError', async () => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'x');
-    await peers.settle();
-    const { signal } = peers.run.call;
-    const fired: unknown[] = [];
-    signal.addEventListener('abort', () => fired.push(signal.reason));
-    asked.cancel();
-    peer.say({ type: 'cancel', connectionId: 0, requestId: 1, operationId: 'x' });
-    await peers.settle();
-    expect(fired).toMatchObject([{ name: 'AbortError' }]);
-  });
-
-  it('[cancel.abort] finds its signal aborted when it first looks at it afterwards', async () => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'x');
-    await peers.settle();
-    asked.cancel();
-    await peers.settle();
-    expect(peers.run.call.signal.aborted).toBe(true);
-  });
-
-  it('[cancel.abort] by overrunning is answered for at that moment as well', async () => {
-    await using peers = await operationPeers({ server: { handlerTimeoutMs: 1_000 } });
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'x');
-    await peers.clock.advance(1_000);
-    expect(await asked.ended).toMatchObject({ kind: 'cancelled', reason: 'handler-failed' });
-    expect(peer.counters).toMatchObject({ zombies: 1, lateResults: 0 });
-    peers.run.returns('too late');
-    await peers.settle();
-    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
-  });
-
-  it('[cancel.abort] may throw out of its abort listener without harm', async () => {
-    await using peers = await operationPeers({
-      handlers: { volatile: (_input, call) => new Promise((_, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error))) },
-    });
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'x');
-    await peers.settle();
-    asked.cancel();
-    await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
-    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
-    expect(peers.accidents).toEqual([]);
   });
 });
 
@@ -236,7 +156,7 @@ describe('a cancel at the callee', () => {
       const { owner, waiter, other } = await bringTo(stage, peers, { policy, waits });
       owner.cancel();
       await peers.settle();
-      expect(answers(peers)).toEqual(waits ? ['1: cancelled', '1: cancelled'] : ['1: cancelled']);
+      expect(peers.answers).toEqual(waits ? ['1: cancelled', '1: cancelled'] : ['1: cancelled']);
       if (waiter !== undefined) expect(await waiter.ended).toMatchObject(CANCELLED);
       peers.store.letGo('lookup');
       peers.store.letGo('admit');
@@ -258,14 +178,14 @@ describe('a cancel at the callee', () => {
     await peers.settle();
     waiter?.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     peers.store.letGo('lookup');
     peers.store.letGo('admit');
     await peers.settle();
     expect(peers.run.aborted).toBe(false);
     peers.run.returns('done');
     for (const { ended } of [owner, third]) expect(await ended).toEqual({ value: 'done' });
-    expect(answers(peers)).toEqual(['1: cancelled', '1: value', '3: value']);
+    expect(peers.answers).toEqual(['1: cancelled', '1: value', '3: value']);
     expect(peers.store.count('release')).toBe(0);
   });
 
@@ -274,7 +194,7 @@ describe('a cancel at the callee', () => {
     const { owner, waiter } = await bringTo(stage, peers, { policy, waits: true });
     owner.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual([]);
+    expect(peers.answers).toEqual([]);
     peers.store.letGo('lookup');
     peers.store.letGo('admit');
     await peers.settle();
@@ -282,7 +202,7 @@ describe('a cancel at the callee', () => {
     expect(await waiter?.ended).toEqual({ value: 'done' });
     expect(peers.run.aborted).toBe(false);
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: value', '1: value']);
+    expect(peers.answers).toEqual(['1: value', '1: value']);
   });
 
   it('[cancel.callee] of a persist operation that is being stored changes nothing for the owner, and lets a waiter go', async () => {
@@ -296,10 +216,10 @@ describe('a cancel at the callee', () => {
     owner.cancel();
     waiter.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     peers.store.letGo('seal');
     expect(await second.ended).toEqual({ value: 'done' });
-    expect(answers(peers)).toEqual(['1: cancelled', '1: value', '3: value']);
+    expect(peers.answers).toEqual(['1: cancelled', '1: value', '3: value']);
   });
 
   it('[cancel.callee] while the arguments are being validated ends it: it is neither admitted nor run', async () => {
@@ -311,7 +231,7 @@ describe('a cancel at the callee', () => {
     await peers.settle();
     asked.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     validated[0]?.({ value: 1 });
     await peers.settle();
     expect(peers.runs).toEqual([]);
@@ -330,7 +250,7 @@ describe('a cancel at the callee', () => {
     await peers.settle();
     heir.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     peers.store.letGo('lookup');
     await peers.settle();
     expect(peers.runs).toEqual([]);
@@ -345,7 +265,7 @@ describe('a cancel at the callee', () => {
     asked.cancel();
     await peers.settle();
     expect(peers.run.aborted).toBe(true);
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     expect(peers.store.asked).toEqual([]);
   });
 
@@ -414,11 +334,11 @@ describe('a cancel and a seal that race', () => {
     await peers.settle();
     asked.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     expect(peers.run.aborted).toBe(true);
     validated[0]?.({ value: 'done' });
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     expect(peers.store.count('seal')).toBe(0);
     expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
     expect(await peer.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
@@ -432,7 +352,7 @@ describe('a cancel and a seal that race', () => {
     await peers.settle();
     asked.cancel();
     await peers.settle();
-    expect(answers(peers)).toEqual(['1: cancelled']);
+    expect(peers.answers).toEqual(['1: cancelled']);
     expect(await other.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'abandoned' });
     peers.store.letGo('release');
     await peers.settle();

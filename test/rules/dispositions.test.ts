@@ -1,6 +1,6 @@
 /**
- * The table of retry.disposition, cell by cell, as far as it needs neither channels nor a resume: what becomes of the caller, of a waiter of another
- * session, of the handler, of the record, and of a later attempt.
+ * What becomes of handlers that are aborted or end without an outcome: the table of retry.disposition, cell by cell, as far as it needs neither channels
+ * nor a resume (caller, waiter of another session, handler, record, later attempt), and what an aborted handler may still do.
  */
 import { describe, expect, it } from 'vitest';
 import { operationPeers } from '../support/operation-peers.ts';
@@ -264,5 +264,80 @@ describe('a connection that goes', () => {
     await peers.settle();
     expect(one.counters).toMatchObject({ zombies: 0, lateResults: 1 });
     expect(peers.store.asked).toEqual(['lookup', 'admit', 'release']);
+  });
+});
+
+describe('a handler that is aborted', () => {
+  const lateEndings: [string, (peers: OperationPeers) => void][] = [
+    ['returns', (peers) => peers.run.returns('too late')],
+    ['throws', (peers) => peers.run.throws(new Error('too late'))],
+    ['fails', (peers) => peers.run.fails('too late')],
+  ];
+
+  it.each(lateEndings)('[cancel.abort] is answered for at that moment; that it later %s is ignored and counted', async (_what, end) => {
+    await using peers = await operationPeers();
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'x');
+    await peers.settle();
+    asked.cancel();
+    await peers.settle();
+    expect(peers.answers).toEqual(['1: cancelled']);
+    expect(peer.counters).toMatchObject({ zombies: 1, lateResults: 0 });
+    end(peers);
+    await peers.settle();
+    expect(peers.answers).toEqual(['1: cancelled']);
+    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
+    expect(peers.store.asked).toEqual(['lookup', 'admit', 'release']);
+    expect(await peer.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
+  });
+
+  it('[cancel.abort] has its signal fired once, with an AbortError', async () => {
+    await using peers = await operationPeers();
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'x');
+    await peers.settle();
+    const { signal } = peers.run.call;
+    const fired: unknown[] = [];
+    signal.addEventListener('abort', () => fired.push(signal.reason));
+    asked.cancel();
+    peer.say({ type: 'cancel', connectionId: 0, requestId: 1, operationId: 'x' });
+    await peers.settle();
+    expect(fired).toMatchObject([{ name: 'AbortError' }]);
+  });
+
+  it('[cancel.abort] finds its signal aborted when it first looks at it afterwards', async () => {
+    await using peers = await operationPeers();
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'x');
+    await peers.settle();
+    asked.cancel();
+    await peers.settle();
+    expect(peers.run.call.signal.aborted).toBe(true);
+  });
+
+  it('[cancel.abort] by overrunning is answered for at that moment as well', async () => {
+    await using peers = await operationPeers({ server: { handlerTimeoutMs: 1_000 } });
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'x');
+    await peers.clock.advance(1_000);
+    expect(await asked.ended).toMatchObject({ kind: 'cancelled', reason: 'handler-failed' });
+    expect(peer.counters).toMatchObject({ zombies: 1, lateResults: 0 });
+    peers.run.returns('too late');
+    await peers.settle();
+    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
+  });
+
+  it('[cancel.abort] may throw out of its abort listener without harm', async () => {
+    await using peers = await operationPeers({
+      handlers: { volatile: (_input, call) => new Promise((_, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error))) },
+    });
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'x');
+    await peers.settle();
+    asked.cancel();
+    await peers.settle();
+    expect(peers.answers).toEqual(['1: cancelled']);
+    expect(peer.counters).toMatchObject({ zombies: 0, lateResults: 1 });
+    expect(peers.accidents).toEqual([]);
   });
 });

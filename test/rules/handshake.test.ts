@@ -29,7 +29,7 @@ async function dialling(options: ConnectOptions = {}) {
   const clientLog: LogEntry[] = [];
   const { arrival } = await ScriptedPeer.listen(world.network);
   const connecting = connect(world.network.connector(PLACE), { clock: world.clock, log: (entry) => clientLog.push(entry), ...options });
-  connecting.then((session) => session.close(), () => {});
+  onTestFinished(() => connecting.then((session) => session.close(), () => {}));
   return { ...world, connecting, peer: await arrival, clientLog };
 }
 

@@ -1,7 +1,5 @@
 /** Operations: one intent, however many attempts ask for it. What stores may do to them is operation-store.test.ts; acknowledging, acknowledgement.test.ts. */
-import { implement } from 'statewire';
 import type { StandardSchemaV1 } from 'statewire';
-import { encodeValue } from 'statewire/wire';
 import { describe, expect, it } from 'vitest';
 import { operationPeers, Work } from '../support/operation-peers.ts';
 import type { OperationPeers, Policy } from '../support/operation-peers.ts';
@@ -14,95 +12,6 @@ function rawCall(requestId: number, method: keyof typeof Work.methods, operation
 }
 
 const SCOPE = new Uint8Array(32).fill(7);
-
-/** The server's answer to one request id. */
-function answerTo(peers: OperationPeers, requestId: number): unknown {
-  const response = peers.messages('response').find((message) => message.requestId === requestId);
-  return response?.ok === false ? { kind: response.error.kind, reason: response.error.reason } : response;
-}
-
-function seriesOf(peers: OperationPeers, index: number): string {
-  return peers.messages('hello')[index]!.series;
-}
-
-describe('ids of operations', () => {
-  it('[op.id] numbers the calls of a session one by one, in a series of its own', async () => {
-    await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
-    const [one, other] = await peers.connectTwo();
-    for (const peer of [one, one, other, one]) await peer.client.volatile(1);
-    expect(peers.messages('call').map(({ operationId, series }) => ({ operationId, series }))).toEqual([
-      { operationId: 1, series: undefined },
-      { operationId: 2, series: undefined },
-      { operationId: 1, series: undefined },
-      { operationId: 3, series: undefined },
-    ]);
-    expect(seriesOf(peers, 0)).toMatch(/^[0-9a-f]{16}$/);
-    expect(seriesOf(peers, 1)).not.toBe(seriesOf(peers, 0));
-  });
-
-  it('[op.id] carries the id the caller gives, to the handler and back in the error', async () => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.ask('volatile', 'order-42');
-    await peers.settle();
-    expect(peers.messages('call')[0]?.operationId).toBe('order-42');
-    expect(peers.run.call.operationId).toBe('order-42');
-    peers.run.fails('no money');
-    await asked.ended;
-    expect(asked.error).toMatchObject({ kind: 'user', operationId: 'order-42', requestId: 1 });
-  });
-
-  it.each([
-    ['empty', '', /not empty/],
-    ['longer than 1,024 bytes', 'x'.repeat(1_025), /1024 bytes/],
-    ['longer than 1,024 bytes of UTF-8', '€'.repeat(342), /1024 bytes/],
-    ['no string', 7 as unknown as string, /must be a string/],
-    ['half of a surrogate pair', 'order-\ud800', /surrogate/],
-  ])('[op.id] refuses an id that is %s, at the call', async (_what, operationId, message) => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.client.volatile(1, { operationId });
-    await expect(asked).rejects.toThrow(TypeError);
-    await expect(asked).rejects.toThrow(message);
-    await peers.settle();
-    expect(peers.messages('call')).toEqual([]);
-  });
-
-  it('[op.id] takes an id of 1,024 bytes, and finds it again', async () => {
-    await using peers = await operationPeers({ handlers: { persist: () => 'done' } });
-    const peer = await peers.connect();
-    const operationId = '€'.repeat(341) + 'x';
-    expect(await peer.client.persist(1, { operationId })).toBe('done');
-    expect(await peer.client.persist(1, { operationId })).toBe('done');
-    expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
-  });
-
-  it('[op.id] keeps equal numbers of two series apart, and finds a number under the series that a call names', async () => {
-    await using peers = await operationPeers();
-    const [one, other] = await peers.connectTwo();
-    const asked = one.ask('volatile');
-    await peers.settle();
-    await peers.askForNumber(other, 1, { requestId: 101 });
-    expect(peers.runs).toHaveLength(2);
-    await peers.askForNumber(other, 1, { requestId: 103, series: seriesOf(peers, 0) });
-    expect(peers.runs).toHaveLength(2);
-    peers.runs[0]?.returns('of the first series');
-    expect(await asked.ended).toEqual({ value: 'of the first series' });
-    await peers.settle();
-    expect(answerTo(peers, 103)).toMatchObject({ ok: true, result: encodeValue('of the first series') });
-    expect(answerTo(peers, 101)).toBeUndefined();
-  });
-
-  it('[op.id] keeps equal ids of the initiator and of the acceptor apart, in one store', async () => {
-    const handlers = { persist: (input: unknown) => ({ answered: input }) };
-    await using peers = await operationPeers({ handlers });
-    const own = implement(Work, { volatile: () => 0, idem: () => 0, persistIdem: () => 0, other: () => 0, persist: (input) => ({ backAt: input }) });
-    const peer = await peers.connect({ services: [own], store: peers.store });
-    expect(await peer.client.persist('x', { operationId: 'same' })).toEqual({ answered: 'x' });
-    expect(await peer.served.client(Work).persist('x', { operationId: 'same' })).toEqual({ backAt: 'x' });
-    expect(peers.store.calls.filter(({ method }) => method === 'admit').map(({ key }) => key?.caller)).toEqual(['initiator', 'acceptor']);
-  });
-});
 
 describe('the way of a call with an id', () => {
   it('[op.order] [op.admit] looks up, then admits, then starts', async () => {
@@ -146,8 +55,8 @@ describe('the way of a call with an id', () => {
     peer.say(rawCall(101, 'volatile', 'used', args));
     peer.say(rawCall(103, 'volatile', 'new', args));
     await peers.settle();
-    expect(answerTo(peers, 101)).toEqual({ kind: 'invalid-payload', reason: 'conflict' });
-    expect(answerTo(peers, 103)).toEqual({ kind: 'invalid-payload', reason: 'malformed' });
+    expect(peers.answerTo(101)).toMatchObject({ ok: false, error: { kind: 'invalid-payload', reason: 'conflict' } });
+    expect(peers.answerTo(103)).toMatchObject({ ok: false, error: { kind: 'invalid-payload', reason: 'malformed' } });
     expect(peer.counters.started).toBe(1);
     expect(peers.store.count('admit')).toBe(1);
   });

@@ -1,9 +1,13 @@
-/** Scopes: who may reach whose operations. Two sessions share records when their secret and their principal are the same, and never else. */
+/**
+ * Ids and scopes: what an operation is called, and who may reach whose. Two sessions share records when their secret and their principal are the same,
+ * and never else.
+ */
 import { createHash } from 'node:crypto';
-import { connect } from 'statewire';
+import { connect, implement } from 'statewire';
 import type { ListenOptions, Principal } from 'statewire';
+import { encodeValue } from 'statewire/wire';
 import { describe, expect, it } from 'vitest';
-import { operationPeers } from '../support/operation-peers.ts';
+import { operationPeers, Work } from '../support/operation-peers.ts';
 import type { OperationPeers, Peer } from '../support/operation-peers.ts';
 import { tableOf } from '../../src/driver/operation-table.ts';
 
@@ -74,7 +78,7 @@ describe('two sessions', () => {
     one.ask('volatile');
     await peers.settle();
     const call = peers.messages('call')[0]!;
-    const series = peers.messages('hello')[0]!.series;
+    const series = peers.series[0]!;
     other.say({ ...call, requestId: 101, series, args: call.args.slice() });
     await peers.settle();
     expect(peers.runs).toHaveLength(2);
@@ -152,5 +156,84 @@ describe('a scope', () => {
     peers.run.returns('done');
     await peers.settle();
     expect([table.spaces, table.live]).toEqual([0, 0]);
+  });
+});
+
+describe('ids of operations', () => {
+  it('[op.id] numbers the calls of a session one by one, in a series of its own', async () => {
+    await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
+    const [one, other] = await peers.connectTwo();
+    for (const peer of [one, one, other, one]) await peer.client.volatile(1);
+    expect(peers.messages('call').map(({ operationId, series }) => ({ operationId, series }))).toEqual([
+      { operationId: 1, series: undefined },
+      { operationId: 2, series: undefined },
+      { operationId: 1, series: undefined },
+      { operationId: 3, series: undefined },
+    ]);
+    expect(peers.series[0]).toMatch(/^[0-9a-f]{16}$/);
+    expect(peers.series[1]).not.toBe(peers.series[0]);
+  });
+
+  it('[op.id] carries the id the caller gives, to the handler and back in the error', async () => {
+    await using peers = await operationPeers();
+    const peer = await peers.connect();
+    const asked = peer.ask('volatile', 'order-42');
+    await peers.settle();
+    expect(peers.messages('call')[0]?.operationId).toBe('order-42');
+    expect(peers.run.call.operationId).toBe('order-42');
+    peers.run.fails('no money');
+    await asked.ended;
+    expect(asked.error).toMatchObject({ kind: 'user', operationId: 'order-42', requestId: 1 });
+  });
+
+  it.each([
+    ['empty', '', /not empty/],
+    ['longer than 1,024 bytes', 'x'.repeat(1_025), /1024 bytes/],
+    ['longer than 1,024 bytes of UTF-8', '€'.repeat(342), /1024 bytes/],
+    ['no string', 7 as unknown as string, /must be a string/],
+    ['half of a surrogate pair', 'order-\ud800', /surrogate/],
+  ])('[op.id] refuses an id that is %s, at the call', async (_what, operationId, message) => {
+    await using peers = await operationPeers();
+    const peer = await peers.connect();
+    const asked = peer.client.volatile(1, { operationId });
+    await expect(asked).rejects.toThrow(TypeError);
+    await expect(asked).rejects.toThrow(message);
+    await peers.settle();
+    expect(peers.messages('call')).toEqual([]);
+  });
+
+  it('[op.id] takes an id of 1,024 bytes, and finds it again', async () => {
+    await using peers = await operationPeers({ handlers: { persist: () => 'done' } });
+    const peer = await peers.connect();
+    const operationId = '€'.repeat(341) + 'x';
+    expect(await peer.client.persist(1, { operationId })).toBe('done');
+    expect(await peer.client.persist(1, { operationId })).toBe('done');
+    expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
+  });
+
+  it('[op.id] keeps equal numbers of two series apart, and finds a number under the series that a call names', async () => {
+    await using peers = await operationPeers();
+    const [one, other] = await peers.connectTwo();
+    const asked = one.ask('volatile');
+    await peers.settle();
+    await peers.askForNumber(other, 1, { requestId: 101 });
+    expect(peers.runs).toHaveLength(2);
+    await peers.askForNumber(other, 1, { requestId: 103, series: peers.series[0] });
+    expect(peers.runs).toHaveLength(2);
+    peers.runs[0]?.returns('of the first series');
+    expect(await asked.ended).toEqual({ value: 'of the first series' });
+    await peers.settle();
+    expect(peers.answerTo(103)).toMatchObject({ ok: true, result: encodeValue('of the first series') });
+    expect(peers.answerTo(101)).toBeUndefined();
+  });
+
+  it('[op.id] keeps equal ids of the initiator and of the acceptor apart, in one store', async () => {
+    const handlers = { persist: (input: unknown) => ({ answered: input }) };
+    await using peers = await operationPeers({ handlers });
+    const own = implement(Work, { volatile: () => 0, idem: () => 0, persistIdem: () => 0, other: () => 0, persist: (input) => ({ backAt: input }) });
+    const peer = await peers.connect({ services: [own], store: peers.store });
+    expect(await peer.client.persist('x', { operationId: 'same' })).toEqual({ answered: 'x' });
+    expect(await peer.served.client(Work).persist('x', { operationId: 'same' })).toEqual({ backAt: 'x' });
+    expect(peers.store.calls.filter(({ method }) => method === 'admit').map(({ key }) => key?.caller)).toEqual(['initiator', 'acceptor']);
   });
 });

@@ -91,7 +91,7 @@ describe('the cap of a memoryStore', () => {
     advance(RETENTION_MS);
     void store.sweep(now());
     advance(RETENTION_MS);
-    for (let n = 0; store.bytes + 1_256 <= 20_000; n++) run(named(`order-${n}`));
+    for (let n = 0; store.bytes + 1_640 <= 20_000; n++) run(named(`order-${n}`));
     expect(run(numbered(2, 'mine'))).toBe('started');
     expect([stateOf(numbered(1, 'mine')), stateOf(numbered(1, 'other'))]).toEqual(['expired', 'unknown']);
     expect(store.evicted).toBe(0);
@@ -220,7 +220,8 @@ describe('the memory of evicted numbers', () => {
     advance(RETENTION_MS);
     void store.sweep(now());
   };
-  const range = (first: number, last: number, step: number) => Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, at) => first + at * step);
+  const range = (first: number, last: number, step: number) =>
+    Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, at) => first + at * step);
 
   it.each([
     ['downwards', [range(5_000, 2_000, -1)]],

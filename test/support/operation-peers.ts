@@ -243,6 +243,21 @@ export class OperationPeers {
     const methodId = Work.methods[name].id;
     peer.say({ type: 'call', connectionId: 0, requestId, methodId, operationId: number, series, channels: [], metadata: [], args });
     await this.settle();
+    return this.answerTo(requestId);
+  }
+
+  /** The servers' answers, in order, as `requestId: what`. */
+  get answers(): string[] {
+    return this.messages('response').map((message) => `${message.requestId}: ${message.ok ? 'value' : message.error.kind}`);
+  }
+
+  /** The series of the sessions' initiators, in the order they connected. */
+  get series(): string[] {
+    return this.messages('hello').map(({ series }) => series);
+  }
+
+  /** The server's answer to one request id. */
+  answerTo(requestId: number): ResponseMessage | undefined {
     return this.messages('response').find((message) => message.requestId === requestId);
   }
 

@@ -56,7 +56,8 @@ describe('types only', () => {
   it('lets every option be undefined and refuses what is none', () => {
     neverRun(() => {
       const client = clientOf(Bank);
-      void client.ping(undefined, { signal: undefined, timeoutMs: undefined, metadata: undefined, operationId: undefined, onResponseMetadata: undefined });
+      const none = undefined;
+      void client.ping(none, { signal: none, timeoutMs: none, metadata: none, operationId: none, onResponseMetadata: none });
       void client.ping(undefined, { metadata: { trace: 't', n: 1, big: 2n, bytes: new Uint8Array() } });
       void client.ping(undefined, { metadata: [['token', 's', { sensitive: true }], ['token', 't']] });
       void client.ping(undefined, { onResponseMetadata: (view) => view.get('x') });

@@ -15,25 +15,37 @@ function takeMessages(batch: MessageBatch): Message[] {
 
 describe('MessageBatch', () => {
   it('gives back in order what was added in any of its ways', () => {
-    fc.assert(fc.property(fc.array(fc.oneof(messages, values.map((value) => ({ value }))), { maxLength: 20 }), (things) => {
-      const batch = new MessageBatch({ maxPayload: MIB });
-      const expected = things.map((thing, index): Message => {
-        if ('type' in thing) {
-          batch.add(thing);
-          return thing;
-        }
-        const args = encodeValue(thing.value);
-        if (index % 2 === 0) {
-          deepStrictEqual(batch.addCall(head, thing.value), args);
-          return { type: 'call', ...head, operationId: undefined, series: undefined, ack: undefined, args };
-        }
-        deepStrictEqual(batch.addResult(head, thing.value), args);
-        return { type: 'response', connectionId: 0, requestId: 1, ok: true, result: args, metadata: [] };
-      });
-      expect(takeMessages(batch)).toEqual(expected);
-      expect(batch.byteLength).toBe(0);
-      expect(batch.take()).toEqual([]);
-    }), { numRuns: 100 });
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(
+            messages,
+            values.map((value) => ({ value })),
+          ),
+          { maxLength: 20 },
+        ),
+        (things) => {
+          const batch = new MessageBatch({ maxPayload: MIB });
+          const expected = things.map((thing, index): Message => {
+            if ('type' in thing) {
+              batch.add(thing);
+              return thing;
+            }
+            const args = encodeValue(thing.value);
+            if (index % 2 === 0) {
+              deepStrictEqual(batch.addCall(head, thing.value), args);
+              return { type: 'call', ...head, operationId: undefined, series: undefined, ack: undefined, args };
+            }
+            deepStrictEqual(batch.addResult(head, thing.value), args);
+            return { type: 'response', connectionId: 0, requestId: 1, ok: true, result: args, metadata: [] };
+          });
+          expect(takeMessages(batch)).toEqual(expected);
+          expect(batch.byteLength).toBe(0);
+          expect(batch.take()).toEqual([]);
+        },
+      ),
+      { numRuns: 100 },
+    );
   });
 
   it('is one payload, however many messages, and nothing was copied', () => {
@@ -43,7 +55,9 @@ describe('MessageBatch', () => {
     const payloads = batch.take();
     expect(payloads).toHaveLength(1);
     expect(payloads[0]!.buffer).toBe(view.buffer);
-    expect(decodeMessages(payloads[0]!).map((message) => message.type === 'call' && message.requestId)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+    expect(decodeMessages(payloads[0]!).map((message) => message.type === 'call' && message.requestId)).toEqual(
+      Array.from({ length: 100 }, (_, index) => index + 1),
+    );
   });
 
   it('keeps payloads within maxPayload, also where it is set anew', () => {
@@ -66,7 +80,9 @@ describe('MessageBatch', () => {
     for (const batch of batches) {
       const payloads = batch.take();
       expect(payloads).toHaveLength(1);
-      expect(payloads.flatMap(decodeMessages).map((message) => message.type === 'call' && decodeValue(message.args))).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+      expect(payloads.flatMap(decodeMessages).map((message) => message.type === 'call' && decodeValue(message.args))).toEqual(
+        Array.from({ length: 20 }, (_, index) => index + 1),
+      );
     }
   });
 
@@ -98,11 +114,24 @@ describe('MessageBatch', () => {
     ['a call above maxPayload', (batch) => batch.addCall(head, 'x'.repeat(990)), MessageTooLargeError],
     ['a call far above maxPayload', (batch) => batch.addCall(head, 'x'.repeat(50_000)), MessageTooLargeError],
     ['a call that no buffer could hold', (batch) => batch.addCall(head, new Array(500).fill('x'.repeat(2 ** 24))), MessageTooLargeError],
-    ['a message above maxPayload', (batch) => batch.add({ type: 'item', connectionId: 0, channelId: 1, value: new Uint8Array(1_000) }), MessageTooLargeError],
-    ['a getter that throws while it is packed', (batch) => {
-      let reads = 0;
-      batch.addCall(head, { get later() { if (reads++ > 0) throw new RangeError('not twice'); return 1; } });
-    }, RangeError],
+    [
+      'a message above maxPayload',
+      (batch) => batch.add({ type: 'item', connectionId: 0, channelId: 1, value: new Uint8Array(1_000) }),
+      MessageTooLargeError,
+    ],
+    [
+      'a getter that throws while it is packed',
+      (batch) => {
+        let reads = 0;
+        batch.addCall(head, {
+          get later() {
+            if (reads++ > 0) throw new RangeError('not twice');
+            return 1;
+          },
+        });
+      },
+      RangeError,
+    ],
   ])('throws for %s, and nothing was added', (_, addTo, kind) => {
     const batch = new MessageBatch({ maxPayload: 1_000 });
     batch.add({ type: 'ping', nonce: 1 });
@@ -110,7 +139,10 @@ describe('MessageBatch', () => {
     expect(() => addTo(batch)).toThrow(kind);
     expect(batch.byteLength).toBe(before);
     batch.add({ type: 'ping', nonce: 2 });
-    expect(takeMessages(batch)).toEqual([{ type: 'ping', nonce: 1 }, { type: 'ping', nonce: 2 }]);
+    expect(takeMessages(batch)).toEqual([
+      { type: 'ping', nonce: 1 },
+      { type: 'ping', nonce: 2 },
+    ]);
   });
 
   it('takes a message of exactly maxPayload bytes', () => {
@@ -133,7 +165,11 @@ describe('MessageBatch', () => {
 
   it('packs a value that grew after it was measured', () => {
     let reads = 0;
-    const value = { get text() { return 'x'.repeat(reads++ === 0 ? 1 : 90_000); } };
+    const value = {
+      get text() {
+        return 'x'.repeat(reads++ === 0 ? 1 : 90_000);
+      },
+    };
     const batch = new MessageBatch({ maxPayload: MIB });
     const args = batch.addCall(head, value);
     expect((decodeValue(args) as { text: string }).text).toHaveLength(90_000);

@@ -14,9 +14,14 @@ import { bytesOf, untag } from './tagged.ts';
 
 // Values: as the table of "Values" has them.
 class Undefined {}
-class Big { readonly value: bigint; constructor(value: bigint) { this.value = value; } }
+class Big {
+  readonly value: bigint;
+  constructor(value: bigint) {
+    this.value = value;
+  }
+}
 const codec = new ExtensionCodec();
-codec.register({ type: 0, encode: (value) => value instanceof Undefined ? Uint8Array.of(0) : null, decode: () => new Undefined() });
+codec.register({ type: 0, encode: (value) => (value instanceof Undefined ? Uint8Array.of(0) : null), decode: () => new Undefined() });
 codec.register({
   type: 0x42,
   encode(value) {
@@ -38,13 +43,17 @@ codec.register({
 // The library's own encoder and decoder are not re-entrant for extensions, so each content gets one of its own.
 codec.register({
   type: 0x4d,
-  encode: (value) => value instanceof Map ? write([...value].flat(1)) : null,
+  encode: (value) => (value instanceof Map ? write([...value].flat(1)) : null),
   decode(bytes) {
     const contents = read(bytes) as unknown[];
     return new Map(Array.from({ length: contents.length / 2 }, (_, index) => [contents[2 * index], contents[2 * index + 1]] as const));
   },
 });
-codec.register({ type: 0x53, encode: (value) => value instanceof Set ? write([...value]) : null, decode: (bytes) => new Set(read(bytes) as unknown[]) });
+codec.register({
+  type: 0x53,
+  encode: (value) => (value instanceof Set ? write([...value]) : null),
+  decode: (bytes) => new Set(read(bytes) as unknown[]),
+});
 
 /** Undefined, and bigints beyond 64 bits, in the shape in which the library hands them to an extension; whole numbers beyond 32 bits as floats are its `forceIntegerToFloat`. */
 function prepare(value: unknown): unknown {
@@ -84,7 +93,9 @@ const readValue = (bytes: Uint8Array): unknown => finish(read(bytes));
 
 // Messages: as the tables of "Messages" have them. A field's name and how it is turned, in order.
 type Field = readonly [name: string, kind?: 'parity' | 'features' | 'kind' | 'operation' | 'metadata' | 'uint'];
-const LIMITS: readonly Field[] = ['maxConcurrentRequests', 'maxPayload', 'maxConnections', 'maxInitialCredit'].map((name) => [`limits.${name}`, 'uint'] as const);
+const LIMITS: readonly Field[] = ['maxConcurrentRequests', 'maxPayload', 'maxConnections', 'maxInitialCredit'].map(
+  (name) => [`limits.${name}`, 'uint'] as const,
+);
 const CONNECTION: Field = ['connectionId', 'uint'];
 const REQUEST: Field = ['requestId', 'uint'];
 const CHANNEL: Field = ['channelId', 'uint'];
@@ -92,9 +103,14 @@ const METADATA: Field = ['metadata', 'metadata'];
 const HANDSHAKE: readonly Field[] = [['magic'], ['version', 'uint'], ['parity', 'parity'], ...LIMITS, ['features', 'features']];
 
 const LAYOUTS: Readonly<Record<number, readonly [constants: Readonly<Record<string, unknown>>, fields: readonly Field[]]>> = {
-  1: [{ type: 'hello', role: 'initiator' }, [...HANDSHAKE, ['scope'], ['series'], ['dial', 'uint'], ['storeIdentity'], ['credentials'], ['resumeKey']]],
-  2: [{ type: 'welcome', role: 'acceptor' },
-    [...HANDSHAKE, ['sessionId'], ['series'], ['storeIdentity'], ['retentionMs', 'uint'], ['credentials'], ['resumed'], ['resumeKey']]],
+  1: [
+    { type: 'hello', role: 'initiator' },
+    [...HANDSHAKE, ['scope'], ['series'], ['dial', 'uint'], ['storeIdentity'], ['credentials'], ['resumeKey']],
+  ],
+  2: [
+    { type: 'welcome', role: 'acceptor' },
+    [...HANDSHAKE, ['sessionId'], ['series'], ['storeIdentity'], ['retentionMs', 'uint'], ['credentials'], ['resumed'], ['resumeKey']],
+  ],
   3: [{ type: 'refuse' }, [['magic'], ['version', 'uint'], ['reason']]],
   4: [{ type: 'protocol-error' }, [['rule'], ['message']]],
   5: [{ type: 'ping' }, [['nonce', 'uint']]],
@@ -104,8 +120,10 @@ const LAYOUTS: Readonly<Record<number, readonly [constants: Readonly<Record<stri
   9: [{ type: 'accept' }, [CONNECTION, ['limits.maxConcurrentRequests', 'uint']]],
   10: [{ type: 'reject' }, [CONNECTION, ['reason']]],
   11: [{ type: 'close' }, [CONNECTION, ['reason']]],
-  16: [{ type: 'call' },
-    [CONNECTION, REQUEST, ['methodId', 'uint'], ['operationId', 'operation'], ['series'], ['ack', 'uint'], ['channels', 'uint'], METADATA, ['args']]],
+  16: [
+    { type: 'call' },
+    [CONNECTION, REQUEST, ['methodId', 'uint'], ['operationId', 'operation'], ['series'], ['ack', 'uint'], ['channels', 'uint'], METADATA, ['args']],
+  ],
   17: [{ type: 'response', ok: true }, [CONNECTION, REQUEST, METADATA, ['result']]],
   18: [{ type: 'response', ok: false }, [CONNECTION, REQUEST, METADATA, ['error.kind', 'kind'], ['error.reason'], ['error.message'], ['error.data']]],
   19: [{ type: 'cancel' }, [CONNECTION, ['requestId', 'uint'], ['operationId', 'operation']]],
@@ -124,7 +142,12 @@ function toUint(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toUint);
   return typeof value === 'number' && value > 0xffff_ffff ? new Uint64(value) : value;
 }
-class Uint64 { readonly value: number; constructor(value: number) { this.value = value; } }
+class Uint64 {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
 
 function fromUint(value: unknown): unknown {
   return Array.isArray(value) ? value.map(fromUint) : typeof value === 'bigint' ? Number(value) : value;
@@ -133,23 +156,36 @@ function fromUint(value: unknown): unknown {
 function toElement(value: unknown, kind: Field[1]): unknown {
   if (value === undefined) return null;
   switch (kind) {
-    case 'parity': return value === 'odd' ? 1 : 0;
-    case 'features': return ((value as { retry: boolean }).retry ? 1 : 0) + ((value as { resume: boolean }).resume ? 2 : 0);
-    case 'kind': return KINDS.indexOf(value as string);
-    case 'operation': case 'uint': return toUint(value);
-    default: return value;
+    case 'parity':
+      return value === 'odd' ? 1 : 0;
+    case 'features':
+      return ((value as { retry: boolean }).retry ? 1 : 0) + ((value as { resume: boolean }).resume ? 2 : 0);
+    case 'kind':
+      return KINDS.indexOf(value as string);
+    case 'operation':
+    case 'uint':
+      return toUint(value);
+    default:
+      return value;
   }
 }
 
 function fromElement(element: unknown, kind: Field[1]): unknown {
   if (element === null) return undefined;
   switch (kind) {
-    case 'parity': return element === 1 ? 'odd' : 'even';
-    case 'features': return { retry: ((element as number) & 1) !== 0, resume: ((element as number) & 2) !== 0 };
-    case 'kind': return KINDS[element as number];
-    case 'operation': case 'uint': return fromUint(element);
-    case 'metadata': return (element as Metadata).map(([key, value, flags]) => [key, value, Number(flags)]);
-    default: return element;
+    case 'parity':
+      return element === 1 ? 'odd' : 'even';
+    case 'features':
+      return { retry: ((element as number) & 1) !== 0, resume: ((element as number) & 2) !== 0 };
+    case 'kind':
+      return KINDS[element as number];
+    case 'operation':
+    case 'uint':
+      return fromUint(element);
+    case 'metadata':
+      return (element as Metadata).map(([key, value, flags]) => [key, value, Number(flags)]);
+    default:
+      return element;
   }
 }
 
@@ -159,17 +195,24 @@ function at(message: unknown, path: string): unknown {
 
 /** The array's header and its elements one by one, since a uint 64 is a bigint to the library only where it is told. */
 function writeMessage(message: Message): Uint8Array {
-  const [code, layout] = Object.entries(LAYOUTS).find(([, [constants]]) => Object.entries(constants).every(([name, value]) => at(message, name) === value))!;
-  const elements = layout[1].map(([name, kind]) => name === 'magic' ? 'statewire' : toElement(at(message, name) ?? (name === 'version' ? 1 : undefined), kind));
+  const [code, layout] = Object.entries(LAYOUTS).find(([, [constants]]) =>
+    Object.entries(constants).every(([name, value]) => at(message, name) === value),
+  )!;
+  const elements = layout[1].map(([name, kind]) =>
+    name === 'magic' ? 'statewire' : toElement(at(message, name) ?? (name === 'version' ? 1 : undefined), kind),
+  );
   return writeArray([Number(code), ...elements]);
 }
 
 function writeArray(elements: readonly unknown[]): Uint8Array {
   const header = elements.length < 16 ? [0x90 + elements.length] : [0xdc, elements.length >> 8, elements.length & 0xff];
-  return Uint8Array.of(...header, ...elements.flatMap((element) => {
-    if (element instanceof Uint64) return [...write(BigInt.asUintN(64, BigInt(element.value)))].map((byte, index) => index === 0 ? 0xcf : byte);
-    return [...(Array.isArray(element) && element.some((part) => part instanceof Uint64) ? writeArray(element) : write(element))];
-  }));
+  return Uint8Array.of(
+    ...header,
+    ...elements.flatMap((element) => {
+      if (element instanceof Uint64) return [...write(BigInt.asUintN(64, BigInt(element.value)))].map((byte, index) => (index === 0 ? 0xcf : byte));
+      return [...(Array.isArray(element) && element.some((part) => part instanceof Uint64) ? writeArray(element) : write(element))];
+    }),
+  );
 }
 
 function readMessage(array: unknown): Record<string, unknown> {
@@ -181,7 +224,7 @@ function readMessage(array: unknown): Record<string, unknown> {
     const [outer, inner] = name.split('.') as [string, string?];
     const value = fromElement(elements[index], kind);
     if (inner === undefined) message[outer] = value;
-    else message[outer] = { ...message[outer] as object, [inner]: value };
+    else message[outer] = { ...(message[outer] as object), [inner]: value };
   });
   return message;
 }
@@ -192,27 +235,42 @@ function readPayload(payload: Uint8Array): Record<string, unknown>[] {
 
 describe('another implementation of docs/wire.md', () => {
   it('reads our values', () => {
-    fc.assert(fc.property(values, (value) => deepStrictEqual(readValue(encodeValue(value)), value)), { numRuns: 150 });
+    fc.assert(
+      fc.property(values, (value) => deepStrictEqual(readValue(encodeValue(value)), value)),
+      { numRuns: 150 },
+    );
   });
 
   it('writes values that we read', () => {
-    fc.assert(fc.property(values, (value) => deepStrictEqual(decodeValue(writeValue(value)), value)), { numRuns: 150 });
+    fc.assert(
+      fc.property(values, (value) => deepStrictEqual(decodeValue(writeValue(value)), value)),
+      { numRuns: 150 },
+    );
   });
 
   it('reads our payloads', () => {
-    fc.assert(fc.property(fc.array(messages, { maxLength: 5 }), (list) => {
-      expect(readPayload(encodeMessages(list))).toEqual(list);
-    }), { numRuns: 150 });
+    fc.assert(
+      fc.property(fc.array(messages, { maxLength: 5 }), (list) => {
+        expect(readPayload(encodeMessages(list))).toEqual(list);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('writes messages that we read', () => {
-    fc.assert(fc.property(fc.array(messages, { maxLength: 5 }), (list) => {
-      expect(decodeMessages(Uint8Array.of(...list.flatMap((message) => [...writeMessage(message)])))).toEqual(list);
-    }), { numRuns: 150 });
+    fc.assert(
+      fc.property(fc.array(messages, { maxLength: 5 }), (list) => {
+        expect(decodeMessages(Uint8Array.of(...list.flatMap((message) => [...writeMessage(message)])))).toEqual(list);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('writes the golden messages byte for byte as we do', () => {
-    const vectors = JSON.parse(readFileSync(new URL('../fixtures/wire/messages.json', import.meta.url), 'utf8')) as { message: unknown; hex: string }[];
+    const vectors = JSON.parse(readFileSync(new URL('../fixtures/wire/messages.json', import.meta.url), 'utf8')) as {
+      message: unknown;
+      hex: string;
+    }[];
     for (const { message, hex } of vectors) expect(writeMessage(untag(message) as Message)).toEqual(bytesOf(hex));
   });
 });
@@ -243,7 +301,9 @@ describe('the examples of docs/wire.md', () => {
     expect(call).toMatchObject({ type: 'call', requestId: 1, operationId: 7 });
     expect(call?.type === 'call' && decodeValue(call.args)).toEqual({ cents: 5 });
     expect(page).toContain('95 11 00 01 90 c4 01 c3');
-    expect(encodeMessage({ type: 'response', connectionId: 0, requestId: 1, ok: true, result: encodeValue(true), metadata: [] })).toEqual(bytesOf('95 11 00 01 90 c4 01 c3'));
+    expect(encodeMessage({ type: 'response', connectionId: 0, requestId: 1, ok: true, result: encodeValue(true), metadata: [] })).toEqual(
+      bytesOf('95 11 00 01 90 c4 01 c3'),
+    );
     const failure = '98 12 00 01 90 01 c0 a0 c4 07 81 a4 63 6f 64 65 01';
     expect(page).toContain(failure);
     expect(decodeMessages(bytesOf(failure))).toMatchObject([{ ok: false, error: { kind: 'user', message: '', data: encodeValue({ code: 1 }) } }]);

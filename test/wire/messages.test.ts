@@ -1,7 +1,17 @@
 import { deepStrictEqual } from 'node:assert';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeMessage, decodeMessages, encodeMessage, encodeMessages, encodeValue, ValueError, WireError, type CallMessage, type Message } from 'statewire/wire';
+import {
+  decodeMessage,
+  decodeMessages,
+  encodeMessage,
+  encodeMessages,
+  encodeValue,
+  ValueError,
+  WireError,
+  type CallMessage,
+  type Message,
+} from 'statewire/wire';
 import { decodeEach } from '../../src/wire/index.ts';
 import { messages } from './arbitraries.ts';
 import { bytesOf, hexOf } from './tagged.ts';
@@ -19,12 +29,15 @@ function thrownBy(run: () => unknown): unknown {
 
 describe('round trips', () => {
   it('gives back every message, and one payload for many', () => {
-    fc.assert(fc.property(fc.array(messages, { maxLength: 10 }), (list) => {
-      const payload = encodeMessages(list);
-      const decoded = decodeMessages(payload);
-      expect(decoded).toEqual(list);
-      deepStrictEqual(encodeMessages(decoded), payload);
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(fc.array(messages, { maxLength: 10 }), (list) => {
+        const payload = encodeMessages(list);
+        const decoded = decodeMessages(payload);
+        expect(decoded).toEqual(list);
+        deepStrictEqual(encodeMessages(decoded), payload);
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('gives encoded values as views onto the payload', () => {
@@ -52,7 +65,11 @@ describe('round trips', () => {
   });
 
   it('[meta.entries] keeps the order of metadata, and duplicates', () => {
-    const metadata = [['k', 'second', 0], ['a', 1n, 1], ['k', Uint8Array.of(1), 2]] as const;
+    const metadata = [
+      ['k', 'second', 0],
+      ['a', 1n, 1],
+      ['k', Uint8Array.of(1), 2],
+    ] as const;
     expect((decodeMessage(encodeMessage({ ...call, metadata })) as CallMessage).metadata).toEqual(metadata);
   });
 
@@ -61,7 +78,10 @@ describe('round trips', () => {
     expect(encodeMessages([])).toHaveLength(0);
   });
 
-  it.each([['none', 0], ['two', 2]])('decodeMessage refuses a payload with %s', (_, count) => {
+  it.each([
+    ['none', 0],
+    ['two', 2],
+  ])('decodeMessage refuses a payload with %s', (_, count) => {
     expect(() => decodeMessage(encodeMessages(Array.from({ length: count }, () => call)))).toThrow(WireError);
   });
 });
@@ -79,7 +99,16 @@ describe('fields that cannot be encoded', () => {
     ['more than 1,024 channels', { channels: Array.from({ length: 1_025 }, () => 1) }, 'channels'],
     ['more than 1,024 entries of metadata', { metadata: Array.from({ length: 1_025 }, () => ['k', 'v', 0]) }, 'metadata'],
     ['a metadata key above 1,024 bytes', { metadata: [['k'.repeat(1_025), 'v', 0]] }, 'metadata[0].key'],
-    ['a metadata value above 64 KiB', { metadata: [['k', 'v', 0], ['k', new Uint8Array(65_537), 0]] }, 'metadata[1].value'],
+    [
+      'a metadata value above 64 KiB',
+      {
+        metadata: [
+          ['k', 'v', 0],
+          ['k', new Uint8Array(65_537), 0],
+        ],
+      },
+      'metadata[1].value',
+    ],
     ['a metadata number with a fraction', { metadata: [['k', 0.5, 0]] }, 'metadata[0].value'],
     ['a metadata bigint of 65 bits', { metadata: [['k', 2n ** 64n, 0]] }, 'metadata[0].value'],
   ])('%s is refused, naming the field', (_, fields, path) => {
@@ -121,10 +150,20 @@ describe('the handshake', () => {
   });
 
   it('features that are not known are ignored', () => {
-    const hex = hexOf(encodeMessage({
-      type: 'hello', version: 1, role: 'initiator', parity: 'odd', limits: { maxConcurrentRequests: 1, maxPayload: 2, maxConnections: 3, maxInitialCredit: 4 },
-      features: { retry: true, resume: false }, scope: new Uint8Array(16), series: '0'.repeat(16), dial: 0, storeIdentity: '',
-    }));
+    const hex = hexOf(
+      encodeMessage({
+        type: 'hello',
+        version: 1,
+        role: 'initiator',
+        parity: 'odd',
+        limits: { maxConcurrentRequests: 1, maxPayload: 2, maxConnections: 3, maxInitialCredit: 4 },
+        features: { retry: true, resume: false },
+        scope: new Uint8Array(16),
+        series: '0'.repeat(16),
+        dial: 0,
+        storeIdentity: '',
+      }),
+    );
     const newer = bytesOf(hex.replace('0102030401c410', '0102030479c410'));
     expect(decodeMessage(newer)).toMatchObject({ features: { retry: true, resume: false } });
   });
@@ -190,23 +229,31 @@ describe('bytes that are no message', () => {
   });
 
   it('[session.protocol-error] no bytes give another error than a WireError', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom(...Array.from({ length: 28 }, (_, code) => code)), (bytes, code) => {
-      for (const payload of [bytes, Uint8Array.of(0x90 | (bytes.length & 15), code, ...bytes)]) {
-        const error = thrownBy(() => decodeMessages(payload));
-        if (error !== undefined) expect(error).toBeInstanceOf(WireError);
-      }
-    }), { numRuns: 2_000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom(...Array.from({ length: 28 }, (_, code) => code)), (bytes, code) => {
+        for (const payload of [bytes, Uint8Array.of(0x90 | (bytes.length & 15), code, ...bytes)]) {
+          const error = thrownBy(() => decodeMessages(payload));
+          if (error !== undefined) expect(error).toBeInstanceOf(WireError);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('[session.protocol-error] a changed byte gives messages or a WireError, and a cut payload fewer messages or a WireError', () => {
-    fc.assert(fc.property(fc.array(messages, { minLength: 1, maxLength: 4 }), fc.nat(), fc.nat(255), (list, place, byte) => {
-      const payload = encodeMessages(list);
-      for (const cut of [payload.subarray(0, place % payload.length), payload.with(place % payload.length, byte)]) {
-        const error = thrownBy(() => decodeMessages(cut));
-        if (error !== undefined) expect(error).toBeInstanceOf(WireError);
-      }
-      expect(thrownBy(() => expect(decodeMessages(payload.subarray(0, place % payload.length)).length).toBeLessThan(list.length)) ?? new WireError('', '', 0))
-        .toBeInstanceOf(WireError);
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(fc.array(messages, { minLength: 1, maxLength: 4 }), fc.nat(), fc.nat(255), (list, place, byte) => {
+        const payload = encodeMessages(list);
+        for (const cut of [payload.subarray(0, place % payload.length), payload.with(place % payload.length, byte)]) {
+          const error = thrownBy(() => decodeMessages(cut));
+          if (error !== undefined) expect(error).toBeInstanceOf(WireError);
+        }
+        expect(
+          thrownBy(() => expect(decodeMessages(payload.subarray(0, place % payload.length)).length).toBeLessThan(list.length)) ??
+            new WireError('', '', 0),
+        ).toBeInstanceOf(WireError);
+      }),
+      { numRuns: 200 },
+    );
   });
 });

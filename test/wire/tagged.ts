@@ -1,6 +1,6 @@
 /** How the golden vectors of test/fixtures/wire write in JSON what JSON does not have: an object of one property, whose name says what it is. */
 
-const SPECIAL_NUMBERS: Readonly<Record<string, number>> = { 'NaN': NaN, 'Infinity': Infinity, '-Infinity': -Infinity };
+const SPECIAL_NUMBERS: Readonly<Record<string, number>> = { NaN: NaN, Infinity: Infinity, '-Infinity': -Infinity };
 
 type Untag = (content: unknown) => unknown;
 const TAGS: Readonly<Record<string, Untag>> = {

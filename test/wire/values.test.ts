@@ -15,12 +15,15 @@ function nested(depth: number, wrap: (inner: unknown) => unknown): unknown {
 // Compared with node:assert where a value may have a property `constructor`, by which vitest tells types apart.
 describe('round trips', () => {
   it('gives back every value that has an encoding, and equal bytes for it', () => {
-    fc.assert(fc.property(values, (value) => {
-      const bytes = encodeValue(value);
-      const decoded = decodeValue(bytes);
-      deepStrictEqual(decoded, value);
-      deepStrictEqual(encodeValue(decoded), bytes);
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(values, (value) => {
+        const bytes = encodeValue(value);
+        const decoded = decodeValue(bytes);
+        deepStrictEqual(decoded, value);
+        deepStrictEqual(encodeValue(decoded), bytes);
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it.each([
@@ -28,7 +31,10 @@ describe('round trips', () => {
     ['large bigints', [2n ** 70_000n, -(2n ** 70_000n), 2n ** 65_536n, -(2n ** 65_536n) - 1n]],
     ['strings at the edges of the headers', [31, 32, 255, 256, 65_535, 65_536].map((length) => 'é'.repeat(length))],
     ['arrays at the edges of the headers', [15, 16, 65_535, 65_536].map((length) => Array.from({ length }, () => 0))],
-    ['objects at the edges of the headers', [15, 16, 65_536].map((size) => Object.fromEntries(Array.from({ length: size }, (_, index) => [`k${index}`, index])))],
+    [
+      'objects at the edges of the headers',
+      [15, 16, 65_536].map((size) => Object.fromEntries(Array.from({ length: size }, (_, index) => [`k${index}`, index]))),
+    ],
     ['Maps in Maps and Sets in Sets', new Map([[new Map([[1, new Set([new Set([undefined])])]]), new Map()]])],
     ['numbers beyond 32 bits', [2 ** 60, -(2 ** 40), 2 ** 53, Number.MAX_VALUE, Number.MIN_VALUE]],
   ])('gives back %s', (_, value) => {
@@ -36,7 +42,13 @@ describe('round trips', () => {
   });
 
   it('keeps the order of Maps, Sets and properties', () => {
-    const value = { b: new Map([['z', 1], ['a', 2]]), a: new Set([3, 1, 2]) };
+    const value = {
+      b: new Map([
+        ['z', 1],
+        ['a', 2],
+      ]),
+      a: new Set([3, 1, 2]),
+    };
     const decoded = decodeValue(encodeValue(value)) as typeof value;
     expect(Object.keys(decoded)).toEqual(['b', 'a']);
     expect([...decoded.b.keys()]).toEqual(['z', 'a']);
@@ -83,7 +95,9 @@ describe('what has no encoding', () => {
   (cycle.list as unknown[]).push(cycle);
   const wide: unknown[] = [];
   wide.push(wide, wide, wide);
-  class Point { readonly x = 1; }
+  class Point {
+    readonly x = 1;
+  }
 
   it.each<[string, unknown, string, RegExp]>([
     ['a function', { run: () => 1 }, '$.run', /function/],
@@ -112,7 +126,11 @@ describe('what has no encoding', () => {
     ['501 levels', nested(501, (inner) => ({ inner })), `$${'.inner'.repeat(500)}`, /500 deep/],
   ])('%s is refused, naming its path', (_, value, path, problem) => {
     let thrown: unknown;
-    try { encodeValue(value); } catch (error) { thrown = error; }
+    try {
+      encodeValue(value);
+    } catch (error) {
+      thrown = error;
+    }
     expect(thrown).toBeInstanceOf(ValueError);
     expect(thrown).toBeInstanceOf(TypeError);
     expect((thrown as ValueError).path).toBe(path);
@@ -126,7 +144,12 @@ describe('what has no encoding', () => {
 
   it('a getter that encodes while its value is packed is refused, and does no harm', () => {
     let reads = 0;
-    const value = { get inner() { reads += 1; return reads > 1 ? encodeValue('meanwhile') : 1; } };
+    const value = {
+      get inner() {
+        reads += 1;
+        return reads > 1 ? encodeValue('meanwhile') : 1;
+      },
+    };
     expect(() => encodeValue(value)).toThrow(/getter/);
     expect(decodeValue(encodeValue({ after: true }))).toEqual({ after: true });
   });
@@ -165,7 +188,7 @@ describe('bytes that are no value', () => {
     ['a Map with a key without a value', 'd54d9101', /without a value/],
     ['a Map with a key twice', 'c7054d9401010102', /twice/],
     ['a Map whose array is longer than it', 'd44d9201', /beyond|end/],
-    ['a Map with bytes behind its array', 'd54d9001', /behind/],
+    ['a Map with bytes behind its array', 'd54d9001', /extension has bytes behind/],
     ['a Set with an item twice', 'c703539201 01', /twice/],
     ['a record definition', 'd4724091a16101', /extension type 114/],
     ['a bundle of strings', 'd66200000000', /extension type 98/],
@@ -176,7 +199,11 @@ describe('bytes that are no value', () => {
     ['a hundred thousand arrays', '91'.repeat(100_000), /500 deep/],
   ])('%s is refused', (_, hex, problem) => {
     let thrown: unknown;
-    try { decodeValue(bytesOf(hex)); } catch (error) { thrown = error; }
+    try {
+      decodeValue(bytesOf(hex));
+    } catch (error) {
+      thrown = error;
+    }
     expect(thrown).toBeInstanceOf(WireError);
     expect((thrown as WireError).rule).toBe('session.protocol-error');
     expect((thrown as WireError).message).toMatch(problem);
@@ -195,18 +222,32 @@ describe('bytes that are no value', () => {
   });
 
   it('[session.protocol-error] no bytes give another error than a WireError', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      try { decodeValue(bytes); } catch (error) { expect(error).toBeInstanceOf(WireError); }
-    }), { numRuns: 2_000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          decodeValue(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('[session.protocol-error] a changed byte of a value gives a value or a WireError, and a cut one a WireError', () => {
-    fc.assert(fc.property(values, fc.nat(), fc.nat(255), (value, place, byte) => {
-      const bytes = encodeValue(value);
-      expect(() => decodeValue(bytes.subarray(0, place % bytes.length))).toThrow(WireError);
-      bytes[place % bytes.length] = byte;
-      try { encodeValue(decodeValue(bytes)); } catch (error) { expect(error).toBeInstanceOf(WireError); }
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(values, fc.nat(), fc.nat(255), (value, place, byte) => {
+        const bytes = encodeValue(value);
+        expect(() => decodeValue(bytes.subarray(0, place % bytes.length))).toThrow(WireError);
+        bytes[place % bytes.length] = byte;
+        try {
+          encodeValue(decodeValue(bytes));
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError);
+        }
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('claimed lengths cost nothing: arrays within arrays that each claim all that is left', () => {
