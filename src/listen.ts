@@ -5,7 +5,7 @@ import type { Endpoint } from './driver/host.ts';
 import { ActorHost } from './machines/actor-host.ts';
 import { stockActor } from './machines/root.ts';
 import { serverMachine } from './machines/server.ts';
-import { resolveOptions } from './options.ts';
+import { resolveGraceMs, resolveOptions } from './options.ts';
 import type { ListenOptions } from './options.ts';
 import { SessionCore } from './session/session-core.ts';
 import { Session } from './session/session.ts';
@@ -53,7 +53,7 @@ class Sessions {
     this.#services = services;
     this.#onSession = onSession;
     const { clock, inspect, log } = endpoint.options;
-    this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock }) as ServerActor;
+    this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock });
     const host = new ActorHost(() => this.actor, { onError: (error) => log({ level: 'error', event: 'internal-error', message: 'an inspector threw', error }) });
     host.attach();
     if (inspect !== undefined) host.inspect(inspect);
@@ -129,8 +129,9 @@ export class Server<A = unknown> {
   }
 
   /** Stops accepting, ends every session as `Session.close` does, then the store. */
-  close({ graceMs = 0 }: CloseOptions = {}): Promise<void> {
-    return (this.#closed ??= this.#close(graceMs));
+  async close(options: CloseOptions = {}): Promise<void> {
+    const graceMs = resolveGraceMs(options.graceMs);
+    await (this.#closed ??= this.#close(graceMs));
   }
 
   async #close(graceMs: number): Promise<void> {

@@ -155,9 +155,37 @@ function optional<T>(path: string, given: T | undefined, type: TypeName): T | un
   return given;
 }
 
-function list<T>(path: string, given: readonly T[] | undefined): readonly T[] {
-  if (given !== undefined && !Array.isArray(given)) throw new TypeError(`options.${path} must be an array, not ${typeof given}`);
-  return given ?? [];
+interface Elements { readonly are: string; readonly fits: (element: unknown) => boolean }
+
+const IMPLEMENTATIONS: Elements = {
+  are: 'made by implement()',
+  fits: (element) => typeof element === 'object' && element !== null && (element as Partial<ServiceImplementation>).methods instanceof Map,
+};
+const FUNCTIONS: Elements = { are: 'a function', fits: (element) => typeof element === 'function' };
+
+function list<T>(path: string, given: readonly T[] | undefined, elements: Elements): readonly T[] {
+  if (given === undefined) return [];
+  if (!Array.isArray(given)) throw new TypeError(`options.${path} must be an array, not ${given === null ? 'null' : typeof given}`);
+  const wrong = given.findIndex((element) => !elements.fits(element));
+  if (wrong >= 0) throw new TypeError(`options.${path}[${wrong}] must be ${elements.are}`);
+  return given as readonly T[];
+}
+
+const STORE_METHODS = ['open', 'lookup', 'admit', 'fence', 'seal', 'release', 'forget', 'settled', 'sweep', 'close'] as const;
+
+/** An object that has functions of these names. */
+function having<T extends object>(path: string, given: T | undefined, names: readonly (keyof T & string)[]): T | undefined {
+  const object = optional(path, given, 'object');
+  const missing = object && names.find((name) => typeof object[name] !== 'function');
+  if (missing !== undefined) throw new TypeError(`options.${path}.${missing} must be a function`);
+  return object;
+}
+
+function observer(given: PeerOptions['inspect']): PeerOptions['inspect'] {
+  if (given === undefined || typeof given === 'function') return given;
+  if (typeof given !== 'object' || given === null) throw new TypeError('options.inspect must be a function or an observer');
+  if (given.next !== undefined && typeof given.next !== 'function') throw new TypeError('options.inspect must be a function or an observer: its next is no function');
+  return given;
 }
 
 function handlerTimeout(given: unknown): number | undefined {
@@ -201,8 +229,8 @@ function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
 /** Checks what the user gave and fills in the rest. Throws a TypeError that names the offending path. */
 export function resolveOptions(given: PeerOptions): ResolvedOptions {
   return {
-    services: list('services', given.services),
-    store: optional('store', given.store, 'object'),
+    services: list('services', given.services, IMPLEMENTATIONS),
+    store: having('store', given.store, STORE_METHODS),
     retry: optional('retry', given.retry, 'boolean') ?? true,
     maxConcurrentRequests: wholeNumber('maxConcurrentRequests', given.maxConcurrentRequests),
     maxQueuedRequests: wholeNumber('maxQueuedRequests', given.maxQueuedRequests),
@@ -216,11 +244,18 @@ export function resolveOptions(given: PeerOptions): ResolvedOptions {
     onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? (() => {}),
     exposeErrors: optional('exposeErrors', given.exposeErrors, 'boolean') ?? false,
     log: guarded(optional('log', given.log, 'function') ?? (() => {})),
-    middleware: list('middleware', given.middleware),
-    clock: optional('clock', given.clock, 'object') ?? platformClock,
-    random: optional('random', given.random, 'object') ?? platformRandom,
-    inspect: given.inspect,
+    middleware: list('middleware', given.middleware, FUNCTIONS),
+    clock: having('clock', given.clock, ['now', 'setTimeout', 'clearTimeout']) ?? platformClock,
+    random: having('random', given.random, ['number', 'bytes']) ?? platformRandom,
+    inspect: observer(given.inspect),
   };
+}
+
+/** Checks the grace of a `close`, in milliseconds. */
+export function resolveGraceMs(given: number | undefined): number {
+  if (given === undefined) return 0;
+  if (typeof given === 'number' && given >= 0 && given <= LARGEST_DELAY_MS) return given;
+  throw new TypeError(`options.graceMs must be a number of milliseconds from 0 to ${LARGEST_DELAY_MS}, not ${String(given)}`);
 }
 
 /** At least 128 bits (op.scope). */

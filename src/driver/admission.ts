@@ -17,11 +17,17 @@ const REPLAYED = { type: 'replayed' } as const;
 
 /** Takes an operation that is not live elsewhere in this process from its first attempt to its start, or to a refusal. */
 export function admit(operation: LiveOperation): void {
-  const { identity, host } = operation;
+  const { identity } = operation;
   if (identity === undefined) {
-    prepare(operation);
+    prepareUnlessDraining(operation);
     return;
   }
+  identity.space.afterRelease(identity.id, identity.series, () => lookUp(operation, identity));
+}
+
+function lookUp(operation: LiveOperation, identity: OperationIdentity): void {
+  const { host } = operation;
+  if (!isWaiting(operation)) return;
   settle(
     () => host.endpoint.store.lookup(identity.key, operation.signature),
     (found) => onLookup(operation, identity, found),
@@ -35,7 +41,13 @@ function onLookup(operation: LiveOperation, identity: OperationIdentity, found: 
   if (!isWaiting(operation)) return;
   const rerun = operation.method.idem && (found.state === 'released' || found.state === 'abandoned');
   if (found.state !== 'unknown' && !rerun) onKnown(operation, identity, found);
-  else if ((operation.owner ?? operation.first).inbound.host.draining) refuse(operation, failure('unavailable', 'draining', 'this side is closing and takes nothing new'));
+  else prepareUnlessDraining(operation);
+}
+
+/** session.drain: what is new is not begun. */
+function prepareUnlessDraining(operation: LiveOperation): void {
+  const { host } = (operation.owner ?? operation.first).inbound;
+  if (host.draining) refuse(operation, failure('unavailable', 'draining', 'this side is closing and takes nothing new'));
   else prepare(operation);
 }
 

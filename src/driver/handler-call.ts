@@ -140,7 +140,13 @@ export class HandlerCall implements CallContext<unknown> {
 
   async #through(index: number): Promise<unknown> {
     const middleware = this.#operation.host.endpoint.options.middleware[index];
-    return middleware === undefined ? this.#handle() : middleware(this as CallContext, () => this.#through(index + 1));
+    if (middleware === undefined) return this.#handle();
+    let rest: Promise<unknown> | undefined;
+    return middleware(this, () => {
+      if (rest !== undefined) return Promise.reject(new Error(`a middleware of ${this.service}.${this.method} called next() twice: the handler runs once`));
+      rest = this.#through(index + 1);
+      return rest;
+    });
   }
 
   #returned(value: unknown): void {
@@ -262,7 +268,7 @@ export class HandlerCall implements CallContext<unknown> {
     const { log, onHandlerError } = this.#operation.host.endpoint.options;
     log({ level: 'error', event: 'handler-error', message: `${this.service}.${this.method} ended by accident`, requestId: this.requestId, error });
     try {
-      onHandlerError(error, this as CallContext);
+      onHandlerError(error, this);
     } catch (second) {
       log({ level: 'error', event: 'handler-error', message: 'onHandlerError itself threw', error: second });
     }

@@ -24,6 +24,8 @@ export class OperationSpace {
   readonly #onEmpty: (space: OperationSpace) => void;
   readonly #series = new Map<string, LiveSeries>();
   readonly #named = new Map<string, LiveOperation>();
+  /** Who waits for a release that is on its way to the store, by the operation it is of. */
+  readonly #releasing = new Map<string, (() => void)[]>();
   #users = 0;
   #live = 0;
 
@@ -84,12 +86,35 @@ export class OperationSpace {
     this.#dropIfUnused(series);
   }
 
+  /** The store is being told that an operation was released. The returned function says that it was, or never will be. */
+  beginRelease(id: string | number, series: LiveSeries): () => void {
+    const name = nameOf(id, series);
+    const waiting: (() => void)[] = [];
+    this.#releasing.set(name, waiting);
+    return () => {
+      this.#releasing.delete(name);
+      this.#dropIfUnused(series);
+      for (const goOn of waiting) goOn();
+    };
+  }
+
+  /** Goes on once no release of that id is on its way to the store: a late one would undo what was admitted after it. */
+  afterRelease(id: string | number, series: LiveSeries, goOn: () => void): void {
+    const waiting = this.#releasing.size === 0 ? undefined : this.#releasing.get(nameOf(id, series));
+    if (waiting === undefined) goOn();
+    else waiting.push(goOn);
+  }
+
   /** A peer may name any number of series: none is kept for its name alone. */
   #dropIfUnused(series: LiveSeries): void {
-    // An operation with a string id may hold one that went before, and whose name has come back since.
-    if (series.users === 0 && series.operations.size === 0 && this.#series.get(series.id) === series) this.#series.delete(series.id);
-    if (this.#users === 0 && this.#live === 0) this.#onEmpty(this);
+    if (series.users === 0 && series.operations.size === 0) this.#series.delete(series.id);
+    if (this.#users === 0 && this.#live === 0 && this.#releasing.size === 0) this.#onEmpty(this);
   }
+}
+
+/** No two operations of a space have the same one. */
+function nameOf(id: string | number, series: LiveSeries): string {
+  return typeof id === 'number' ? `number ${series.id} ${id}` : `string ${id}`;
 }
 
 export class OperationTable {

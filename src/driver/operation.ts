@@ -197,32 +197,21 @@ export class LiveOperation {
   release(reason: ReleaseReason): void {
     const { identity } = this;
     if (identity === undefined || !this.isAdmittedToStore) return;
+    const released = identity.space.beginRelease(identity.id, identity.series);
     settle(
       () => this.host.endpoint.store.release(identity.key, reason),
-      () => this.#forgetAcknowledged(),
-      (error) => this.#storeFailed('release', error),
+      released,
+      (error) => {
+        this.#storeFailed('release', error);
+        released();
+      },
     );
   }
 
   forget(): void {
     const { identity } = this;
-    if (identity !== undefined) {
-      identity.space.remove(identity.id, identity.series);
-      this.#forgetAcknowledged();
-    }
+    if (identity !== undefined) identity.space.remove(identity.id, identity.series);
     this.host.settled();
-  }
-
-  /** op.ack: what was acknowledged while it was live is dropped when it settles. */
-  #forgetAcknowledged(): void {
-    const { identity } = this;
-    if (identity === undefined || typeof identity.id !== 'number' || identity.id > identity.series.acknowledged) return;
-    const { scope, caller } = identity.space;
-    settle(
-      () => this.host.endpoint.store.forget(scope, caller, identity.series.id, identity.series.acknowledged),
-      () => {},
-      (error) => this.#storeFailed('forget', error),
-    );
   }
 
   #storeFailed(what: string, error: unknown): void {

@@ -3,7 +3,7 @@
  * users get.
  */
 import { createActor } from 'xstate';
-import type { Actor, ActorOptions, AnyActorRef, AnyStateMachine, InputFrom } from 'xstate';
+import type { Actor, AnyActorRef, AnyStateMachine, InputFrom } from 'xstate';
 
 export interface StockActorOptions<M extends AnyStateMachine> {
   readonly id: string;
@@ -16,6 +16,7 @@ export interface StockActorOptions<M extends AnyStateMachine> {
 
 /** An actor of `machine`, whose actions are provided, not started yet. */
 export function stockActor<M extends AnyStateMachine>(machine: M, { id, input, parent, clock }: StockActorOptions<M>): Actor<M> {
-  const options = { id, input, ...(parent && { parent }), ...(clock && { clock }) } as unknown as ActorOptions<M>;
-  return createActor(machine, options as never) as unknown as Actor<M>;
+  const options: object = { id, input, ...(parent && { parent }), ...(clock && { clock }) };
+  // What the machine is, its actor's type says; that its options fit, StockActorOptions says.
+  return createActor(machine as AnyStateMachine, options) as unknown as Actor<M>;
 }

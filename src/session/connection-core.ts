@@ -35,7 +35,7 @@ export class ConnectionCore {
     this.#core = core;
     this.connectionId = connectionId;
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
-    this.actor = stockActor(connectionMachine, { id: `connection:${connectionId}`, input: { connectionId }, parent: core.actor }) as ConnectionActor;
+    this.actor = stockActor(connectionMachine, { id: `connection:${connectionId}`, input: { connectionId }, parent: core.actor });
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => core.reportActorError(error, actorId) });
   }
 

@@ -274,7 +274,7 @@ export class SessionCore {
       actions: {
         greet: () => this.#greet(),
         begin: () => this.#begin(),
-        drain: () => this.#drain(),
+        drain: ({ context }) => this.#drain(context.graceMs),
         cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
         noteEnding: ({ event }) => (this.#ending ??= event as Ending),
         end: () => this.#end(),
@@ -282,7 +282,7 @@ export class SessionCore {
     });
     const { clock, handshakeTimeoutMs } = endpoint.options;
     const id = `session:${toHex(endpoint.options.random.bytes(8))}`;
-    return stockActor(provided, { id, input: { role, handshakeTimeoutMs }, parent, clock: parent === undefined ? clock : undefined }) as SessionActor;
+    return stockActor(provided, { id, input: { role, handshakeTimeoutMs }, parent, clock: parent === undefined ? clock : undefined });
   }
 
   #greet(): void {
@@ -307,8 +307,7 @@ export class SessionCore {
     for (const payload of early) this.#receive(payload);
   }
 
-  #drain(): void {
-    const { graceMs } = this.actor.getSnapshot().context;
+  #drain(graceMs: number): void {
     this.status$.next('closing');
     if (graceMs > 0 && !this.root.idle) this.outbox.send({ type: 'go-away', graceMs });
     else this.#event({ type: 'drained' });

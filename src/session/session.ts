@@ -1,7 +1,9 @@
 /** What users hold of a session (api.md, "Calling"). The work is done by session-core.ts. */
+import { defer, of } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Connection } from '../connection.ts';
 import type { AnyService, CallSession, Client, Principal } from '../contract.ts';
+import { resolveGraceMs } from '../options.ts';
 import type { SessionActor, SessionCore, SessionStatus } from './session-core.ts';
 import type { Counters } from '../driver/counters.ts';
 
@@ -22,7 +24,8 @@ export class Session implements CallSession {
   /** @internal Made by `connect` and `listen`. */
   constructor(core: SessionCore) {
     this.#core = core;
-    this.#status$ = core.status$.asObservable();
+    // A subject that has completed replays nothing.
+    this.#status$ = defer(() => (core.status === 'closed' ? of<SessionStatus>('closed') : core.status$));
     this.root = new Connection(core.root);
   }
 
@@ -77,9 +80,8 @@ export class Session implements CallSession {
   }
 
   /** Ends the session: nothing new is taken, what runs may finish within the grace, then pending calls are judged (session.drain, outcome.closing). */
-  close({ graceMs = 0 }: CloseOptions = {}): Promise<void> {
-    if (!(graceMs >= 0 && graceMs <= 2 ** 31 - 1)) return Promise.reject(new TypeError('options.graceMs must be a number of milliseconds from 0 to 2^31 - 1'));
-    return this.#core.close(graceMs);
+  async close(options: CloseOptions = {}): Promise<void> {
+    await this.#core.close(resolveGraceMs(options.graceMs));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

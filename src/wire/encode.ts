@@ -20,7 +20,6 @@ import {
 } from './limits.ts';
 import { MAGIC, PROTOCOL_VERSION } from './messages.ts';
 import type {
-  CallMessage,
   HelloMessage,
   Message,
   Metadata,

@@ -77,7 +77,9 @@ describe('an acknowledgement', () => {
       handlers: {
         idem: () => 'done',
         persist: (_input, call) => call.fail('no money'),
-        persistIdem: () => { throw new Error('oops'); },
+        persistIdem: () => {
+          throw new Error('oops');
+        },
         other: () => 'done',
       },
     });
@@ -87,7 +89,14 @@ describe('an acknowledgement', () => {
     await peers.settle();
     cancelled.cancel();
     outcomes.push(await cancelled.ended, await peer.ask('other', undefined, () => 'no value').ended, await peer.ask('other').ended);
-    expect(outcomes).toMatchObject([{ value: 'done' }, { kind: 'user' }, { kind: 'indeterminate' }, { kind: 'cancelled' }, { kind: 'invalid-payload' }, { value: 'done' }]);
+    expect(outcomes).toMatchObject([
+      { value: 'done' },
+      { kind: 'user' },
+      { kind: 'indeterminate' },
+      { kind: 'cancelled' },
+      { kind: 'invalid-payload' },
+      { value: 'done' },
+    ]);
     await peers.clock.advance(A_WHILE_MS);
     expect(forgotten(peers).at(-1)).toBe(6);
   });
@@ -242,7 +251,9 @@ describe('a store that cannot forget', () => {
 
 describe('what finished calls leave behind', () => {
   it('[op.ack] does not grow with their number', async () => {
-    await using peers = await operationPeers({ handlers: { volatile: (n) => n, persist: (_n, call) => call.fail('no'), idem: () => Promise.reject(new Error('oops')) } });
+    await using peers = await operationPeers({
+      handlers: { volatile: (n) => n, persist: (_n, call) => call.fail('no'), idem: () => Promise.reject(new Error('oops')) },
+    });
     const peer = await peers.connect();
     const round = async () => {
       for (let n = 0; n < 100; n++) {

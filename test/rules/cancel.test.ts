@@ -103,25 +103,32 @@ describe('a caller that gives up', () => {
     expect(peer.session.counters.unmatched).toBe(0);
   });
 
-  it.each(['persist', 'persistIdem'] as const)('[cancel.caller] says nothing of effects: a %s operation runs on, and its outcome is there later', async (policy) => {
-    await using peers = await operationPeers();
-    const peer = await peers.connect();
-    const asked = peer.ask(policy, 'x', undefined, { timeoutMs: 500 });
-    await peers.clock.advance(500);
-    expect(await asked.ended).toMatchObject({ kind: 'cancelled', reason: 'timeout' });
-    expect(peers.run.aborted).toBe(false);
-    peers.run.returns('done');
-    await peers.settle();
-    expect(await peer.ask(policy, 'x').ended).toEqual({ value: 'done' });
-    expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
-    expect(peer.session.counters.unmatched).toBe(0);
-  });
+  it.each(['persist', 'persistIdem'] as const)(
+    '[cancel.caller] says nothing of effects: a %s operation runs on, and its outcome is there later',
+    async (policy) => {
+      await using peers = await operationPeers();
+      const peer = await peers.connect();
+      const asked = peer.ask(policy, 'x', undefined, { timeoutMs: 500 });
+      await peers.clock.advance(500);
+      expect(await asked.ended).toMatchObject({ kind: 'cancelled', reason: 'timeout' });
+      expect(peers.run.aborted).toBe(false);
+      peers.run.returns('done');
+      await peers.settle();
+      expect(await peer.ask(policy, 'x').ended).toEqual({ value: 'done' });
+      expect(peer.counters).toMatchObject({ started: 1, replayed: 1 });
+      expect(peer.session.counters.unmatched).toBe(0);
+    },
+  );
 });
 
 type Stage = 'looking up' | 'admitting' | 'live';
 
 /** Brings an operation to a stage, asked for by the owner and, if there is one, a waiter of another session. */
-async function bringTo(stage: Stage, peers: OperationPeers, ask: { policy: Policy; waits: boolean }): Promise<{ owner: Asked; waiter: Asked | undefined; one: Peer; other: Peer }> {
+async function bringTo(
+  stage: Stage,
+  peers: OperationPeers,
+  ask: { policy: Policy; waits: boolean },
+): Promise<{ owner: Asked; waiter: Asked | undefined; one: Peer; other: Peer }> {
   if (stage === 'looking up') peers.store.hold('lookup');
   if (stage === 'admitting') peers.store.hold('admit');
   const [one, other] = await peers.connectTwo();
@@ -149,61 +156,72 @@ const PERSIST_STAGES: [Policy, Stage][] = [
 ];
 
 describe('a cancel at the callee', () => {
-  it.each(STAGES.flatMap(([policy, stage]) => [[policy, stage, false], [policy, stage, true]] as [Policy, Stage, boolean][]))(
-    '[cancel.callee] of the owner ends a %s operation that is %s (somebody waits: %s)',
-    async (policy, stage, waits) => {
+  it.each(
+    STAGES.flatMap(
+      ([policy, stage]) =>
+        [
+          [policy, stage, false],
+          [policy, stage, true],
+        ] as [Policy, Stage, boolean][],
+    ),
+  )('[cancel.callee] of the owner ends a %s operation that is %s (somebody waits: %s)', async (policy, stage, waits) => {
+    await using peers = await operationPeers();
+    const { owner, waiter, other } = await bringTo(stage, peers, { policy, waits });
+    owner.cancel();
+    await peers.settle();
+    expect(peers.answers).toEqual(waits ? ['1: cancelled', '1: cancelled'] : ['1: cancelled']);
+    if (waiter !== undefined) expect(await waiter.ended).toMatchObject(CANCELLED);
+    peers.store.letGo('lookup');
+    peers.store.letGo('admit');
+    await peers.settle();
+    expect(peers.runs.map(({ aborted }) => aborted)).toEqual(stage === 'live' ? [true] : []);
+    expect(peers.store.count('release')).toBe(policy === 'volatile' && stage !== 'looking up' ? 1 : 0);
+    const later = other.ask(policy, 'x');
+    await peers.settle();
+    peers.runs.at(-1)?.returns('anew');
+    const isNew = policy === 'idem' || stage === 'looking up';
+    expect(await later.ended).toMatchObject(isNew ? { value: 'anew' } : { kind: 'indeterminate', reason: 'released' });
+  });
+
+  it.each([...STAGES, ...PERSIST_STAGES])(
+    '[cancel.callee] of one that only waits takes it alone out of a %s operation that is %s',
+    async (policy, stage) => {
       await using peers = await operationPeers();
-      const { owner, waiter, other } = await bringTo(stage, peers, { policy, waits });
-      owner.cancel();
+      const { owner, waiter, one } = await bringTo(stage, peers, { policy, waits: true });
+      const third = one.ask(policy, 'x');
       await peers.settle();
-      expect(peers.answers).toEqual(waits ? ['1: cancelled', '1: cancelled'] : ['1: cancelled']);
-      if (waiter !== undefined) expect(await waiter.ended).toMatchObject(CANCELLED);
+      waiter?.cancel();
+      await peers.settle();
+      expect(peers.answers).toEqual(['1: cancelled']);
       peers.store.letGo('lookup');
       peers.store.letGo('admit');
       await peers.settle();
-      expect(peers.runs.map(({ aborted }) => aborted)).toEqual(stage === 'live' ? [true] : []);
-      expect(peers.store.count('release')).toBe(policy === 'volatile' && stage !== 'looking up' ? 1 : 0);
-      const later = other.ask(policy, 'x');
-      await peers.settle();
-      peers.runs.at(-1)?.returns('anew');
-      const isNew = policy === 'idem' || stage === 'looking up';
-      expect(await later.ended).toMatchObject(isNew ? { value: 'anew' } : { kind: 'indeterminate', reason: 'released' });
+      expect(peers.run.aborted).toBe(false);
+      peers.run.returns('done');
+      for (const { ended } of [owner, third]) expect(await ended).toEqual({ value: 'done' });
+      expect(peers.answers).toEqual(['1: cancelled', '1: value', '3: value']);
+      expect(peers.store.count('release')).toBe(0);
     },
   );
 
-  it.each([...STAGES, ...PERSIST_STAGES])('[cancel.callee] of one that only waits takes it alone out of a %s operation that is %s', async (policy, stage) => {
-    await using peers = await operationPeers();
-    const { owner, waiter, one } = await bringTo(stage, peers, { policy, waits: true });
-    const third = one.ask(policy, 'x');
-    await peers.settle();
-    waiter?.cancel();
-    await peers.settle();
-    expect(peers.answers).toEqual(['1: cancelled']);
-    peers.store.letGo('lookup');
-    peers.store.letGo('admit');
-    await peers.settle();
-    expect(peers.run.aborted).toBe(false);
-    peers.run.returns('done');
-    for (const { ended } of [owner, third]) expect(await ended).toEqual({ value: 'done' });
-    expect(peers.answers).toEqual(['1: cancelled', '1: value', '3: value']);
-    expect(peers.store.count('release')).toBe(0);
-  });
-
-  it.each(PERSIST_STAGES)('[cancel.callee] of the owner of a %s operation that is %s changes nothing: its answer comes when it seals', async (policy, stage) => {
-    await using peers = await operationPeers();
-    const { owner, waiter } = await bringTo(stage, peers, { policy, waits: true });
-    owner.cancel();
-    await peers.settle();
-    expect(peers.answers).toEqual([]);
-    peers.store.letGo('lookup');
-    peers.store.letGo('admit');
-    await peers.settle();
-    peers.run.returns('done');
-    expect(await waiter?.ended).toEqual({ value: 'done' });
-    expect(peers.run.aborted).toBe(false);
-    await peers.settle();
-    expect(peers.answers).toEqual(['1: value', '1: value']);
-  });
+  it.each(PERSIST_STAGES)(
+    '[cancel.callee] of the owner of a %s operation that is %s changes nothing: its answer comes when it seals',
+    async (policy, stage) => {
+      await using peers = await operationPeers();
+      const { owner, waiter } = await bringTo(stage, peers, { policy, waits: true });
+      owner.cancel();
+      await peers.settle();
+      expect(peers.answers).toEqual([]);
+      peers.store.letGo('lookup');
+      peers.store.letGo('admit');
+      await peers.settle();
+      peers.run.returns('done');
+      expect(await waiter?.ended).toEqual({ value: 'done' });
+      expect(peers.run.aborted).toBe(false);
+      await peers.settle();
+      expect(peers.answers).toEqual(['1: value', '1: value']);
+    },
+  );
 
   it('[cancel.callee] of a persist operation that is being stored changes nothing for the owner, and lets a waiter go', async () => {
     await using peers = await operationPeers();
@@ -238,7 +256,7 @@ describe('a cancel at the callee', () => {
     expect(peers.store.asked).toEqual(['lookup']);
   });
 
-  it('[cancel.callee] of the heir counts as the owner\'s, once the owner\'s connection is gone', async () => {
+  it("[cancel.callee] of the heir counts as the owner's, once the owner's connection is gone", async () => {
     await using peers = await operationPeers();
     peers.store.hold('lookup');
     const [one, other] = await peers.connectTwo();
@@ -254,6 +272,42 @@ describe('a cancel at the callee', () => {
     peers.store.letGo('lookup');
     await peers.settle();
     expect(peers.runs).toEqual([]);
+  });
+
+  it('[cancel.callee] of the heir of a persist operation that is being stored changes nothing', async () => {
+    await using peers = await operationPeers();
+    peers.store.hold('seal');
+    const [one, other] = await peers.connectTwo();
+    one.ask('persist', 'x');
+    await peers.settle();
+    const heir = other.ask('persist', 'x');
+    await peers.settle();
+    peers.run.returns('done');
+    await peers.settle();
+    one.cut();
+    await peers.settle();
+    heir.cancel();
+    await peers.settle();
+    expect(peers.answers).toEqual([]);
+    peers.store.letGo('seal');
+    await peers.settle();
+    expect(peers.answers).toEqual(['1: value']);
+  });
+
+  it("[cancel.callee] of whoever joins a persist operation that has no owner any more counts as the owner's: it changes nothing", async () => {
+    await using peers = await operationPeers();
+    const one = await peers.connect();
+    one.ask('persist', 'x');
+    await peers.settle();
+    one.cut();
+    await peers.settle();
+    const two = await peers.connect({ scope: one.scope });
+    two.ask('persist', 'x').cancel();
+    await peers.settle();
+    expect(peers.answers).toEqual([]);
+    peers.run.returns('done');
+    await peers.settle();
+    expect(peers.answers).toEqual(['1: value']);
   });
 
   it.each(['volatile', 'idem', 'persist'] as const)('[cancel.callee] aborts a %s handler where calls have no ids', async (policy) => {
@@ -353,9 +407,13 @@ describe('a cancel and a seal that race', () => {
     asked.cancel();
     await peers.settle();
     expect(peers.answers).toEqual(['1: cancelled']);
-    expect(await other.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'abandoned' });
-    peers.store.letGo('release');
+    const later = [other.ask('volatile', 'x'), one.ask('volatile', 'x'), other.ask('volatile', 'x')];
     await peers.settle();
+    later[0]?.cancel();
+    await peers.settle();
+    peers.store.letGo('release');
+    for (const { ended } of later.slice(1)) expect(await ended).toMatchObject({ kind: 'cancelled', reason: 'aborted' });
     expect(await other.ask('volatile', 'x').ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
+    expect(peers.runs).toHaveLength(1);
   });
 });

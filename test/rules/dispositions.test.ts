@@ -48,10 +48,27 @@ const CELLS: readonly Cell[] = [
   { policy: 'persist', why: 'overruns', caller: UNSURE, waiter: UNSURE, aborted: true, record: 'release handler-failed', later: UNSURE },
   { policy: 'persistIdem', why: 'overruns', caller: UNSURE, waiter: UNSURE, aborted: true, record: 'release handler-failed', later: AGAIN },
 
-  { policy: 'volatile', why: 'is cancelled by the caller', caller: GAVE_UP, waiter: ABORTED, aborted: true, record: 'release released', later: RELEASED },
+  {
+    policy: 'volatile',
+    why: 'is cancelled by the caller',
+    caller: GAVE_UP,
+    waiter: ABORTED,
+    aborted: true,
+    record: 'release released',
+    later: RELEASED,
+  },
   { policy: 'idem', why: 'is cancelled by the caller', caller: GAVE_UP, waiter: ABORTED, aborted: true, record: 'nothing', later: AGAIN },
   { policy: 'persist', why: 'is cancelled by the caller', caller: GAVE_UP, waiter: DONE, aborted: false, runsOn: true, record: 'seal', later: DONE },
-  { policy: 'persistIdem', why: 'is cancelled by the caller', caller: GAVE_UP, waiter: DONE, aborted: false, runsOn: true, record: 'seal', later: DONE },
+  {
+    policy: 'persistIdem',
+    why: 'is cancelled by the caller',
+    caller: GAVE_UP,
+    waiter: DONE,
+    aborted: false,
+    runsOn: true,
+    record: 'seal',
+    later: DONE,
+  },
 
   { policy: 'volatile', why: 'loses its connection', caller: CUT_OFF, aborted: true, record: 'release released', later: RELEASED },
   { policy: 'idem', why: 'loses its connection', caller: CUT_OFF_HARMLESS, aborted: true, record: 'nothing', later: AGAIN },
@@ -90,13 +107,15 @@ async function end(peers: OperationPeers, { why }: Cell, { owner, call }: { owne
 
 /** The last thing the store was told of the record, if anything after its admission. */
 function recordOf(peers: OperationPeers): string {
-  const told = peers.store.calls.filter(({ method }) => method === 'seal' || method === 'release').map(({ method, reason }) => [method, reason].join(' ').trim());
+  const told = peers.store.calls
+    .filter(({ method }) => method === 'seal' || method === 'release')
+    .map(({ method, reason }) => [method, reason].join(' ').trim());
   expect(told.length).toBeLessThanOrEqual(1);
   return told[0] ?? 'nothing';
 }
 
 describe('a handler that ends without an outcome', () => {
-  it.each(CELLS)('[retry.disposition] $policy: it $why', async (cell) => {
+  it.each(CELLS.map((cell) => [`${cell.policy}: it ${cell.why}`, cell] as const))('[retry.disposition] %s', async (_what, cell) => {
     await using peers = await operationPeers({ server: { handlerTimeoutMs: cell.why === 'overruns' ? HANDLER_TIMEOUT_MS : undefined } });
     const [owner, other] = await peers.connectTwo();
     const call = owner.ask(cell.policy, 'x');
@@ -194,7 +213,12 @@ describe('a connection that goes', () => {
     expect(await later.ended).toMatchObject(stage === 'lookup' ? { value: 'first' } : { kind: 'indeterminate', reason: 'released' });
   });
 
-  it.each(['lookup', 'admit'] as const)('[retry.disposition] while the %s is pending leaves it to a waiter of another session', async (stage) => {
+  it.each([
+    ['lookup', 'is lost'],
+    ['lookup', 'is closed by the server'],
+    ['admit', 'is lost'],
+    ['admit', 'is closed by the server'],
+  ] as const)('[retry.disposition] leaves an operation whose %s is pending to a waiter of another session, when it %s', async (stage, how) => {
     await using peers = await operationPeers();
     peers.store.hold(stage);
     const [one, other] = await peers.connectTwo();
@@ -202,7 +226,8 @@ describe('a connection that goes', () => {
     await peers.settle();
     const waiter = other.ask('volatile', 'x');
     await peers.settle();
-    one.cut();
+    if (how === 'is lost') one.cut();
+    else await one.served.close();
     await peers.settle();
     peers.store.letGo(stage);
     await peers.settle();
@@ -329,7 +354,9 @@ describe('a handler that is aborted', () => {
 
   it('[cancel.abort] may throw out of its abort listener without harm', async () => {
     await using peers = await operationPeers({
-      handlers: { volatile: (_input, call) => new Promise((_, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error))) },
+      handlers: {
+        volatile: (_input, call) => new Promise((_, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error))),
+      },
     });
     const peer = await peers.connect();
     const asked = peer.ask('volatile', 'x');

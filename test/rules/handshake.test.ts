@@ -1,54 +1,46 @@
-/** session.handshake, session.auth, session.handshake-limits: what two peers say before anything else, and whom they let in. */
+/** session.handshake, session.handshake-limits: what two peers say before anything else, and how much of it they bear. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { connect, listen, RpcError } from 'statewire';
-import type { ConnectOptions, ListenOptions, LogEntry, Session } from 'statewire';
+import { connect, listen } from 'statewire';
+import type { ListenOptions } from 'statewire';
 import { decodeValue, encodeMessage, encodeMessages, encodeValue, MAGIC, PROTOCOL_VERSION } from 'statewire/wire';
+import type { ScriptedPeer } from '../support/hostile-peer.ts';
 import type { HelloMessage, Message, WelcomeMessage } from 'statewire/wire';
-import { call, hello, result, ScriptedPeer, welcome, withVersion } from '../support/hostile-peer.ts';
-import { findSecret } from '../support/leaks.ts';
+import { acceptClient, call, dialServer, hello, result, welcome, withVersion } from '../support/hostile-peer.ts';
 import { connectPeers, deferred, failureOf, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
-
-/** A server of this runtime and a scripted peer that has dialled it and said nothing yet. */
-async function dialled(options: ListenOptions = {}) {
-  const world = makeWorld();
-  const serverLog: LogEntry[] = [];
-  const started: unknown[] = [];
-  const sessions: Session[] = [];
-  const server = await listen(world.network.listener(PLACE), {
-    clock: world.clock, log: (entry) => serverLog.push(entry), onSession: (session) => sessions.push(session),
-    services: [lab((input) => { started.push(input); return input; })], ...options,
-  });
-  onTestFinished(() => server.close());
-  const peer = await ScriptedPeer.dial(world.network);
-  return { ...world, server, peer, serverLog, sessions, started };
-}
-
-/** A client of this runtime that has dialled a scripted peer, whose answer it waits for. */
-async function dialling(options: ConnectOptions = {}) {
-  const world = makeWorld();
-  const clientLog: LogEntry[] = [];
-  const { arrival } = await ScriptedPeer.listen(world.network);
-  const connecting = connect(world.network.connector(PLACE), { clock: world.clock, log: (entry) => clientLog.push(entry), ...options });
-  onTestFinished(() => connecting.then((session) => session.close(), () => {}));
-  return { ...world, connecting, peer: await arrival, clientLog };
-}
 
 describe('session.handshake', () => {
   it('[session.handshake] the first payload each way is magic, version and a hello, then a welcome', async () => {
     const scope = new Uint8Array(16).fill(3);
     const { network, session, accepted, traffic } = await connectPeers({
-      client: { scope, maxConcurrentRequests: 7, credentials: { token: 't' } }, server: { maxPayload: 100_000, retry: false, credentials: 'me' }, world: makeWorld(),
+      client: { scope, maxConcurrentRequests: 7, credentials: { token: 't' } },
+      server: { maxPayload: 100_000, retry: false, credentials: 'me' },
+      world: makeWorld(),
     });
     expect(network).toBeDefined();
     const [first, second] = traffic.map(({ message }) => message as HelloMessage | WelcomeMessage);
     expect(first).toMatchObject({
-      type: 'hello', version: PROTOCOL_VERSION, role: 'initiator', parity: 'odd', dial: 1, scope, features: { retry: true, resume: false },
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      role: 'initiator',
+      parity: 'odd',
+      dial: 1,
+      scope,
+      features: { retry: true, resume: false },
       limits: { maxConcurrentRequests: 7, maxPayload: 16 * 1024 * 1024, maxConnections: 1_024, maxInitialCredit: 65_536 },
-      series: expect.stringMatching(/^[0-9a-f]{16}$/) as string, storeIdentity: expect.any(String) as string,
+      series: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+      storeIdentity: expect.any(String) as string,
     });
     expect(second).toMatchObject({
-      type: 'welcome', version: PROTOCOL_VERSION, role: 'acceptor', parity: 'even', sessionId: session.id, features: { retry: false }, resumed: false,
-      limits: { maxPayload: 100_000 }, series: expect.stringMatching(/^[0-9a-f]{16}$/) as string, retentionMs: 900_000,
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      role: 'acceptor',
+      parity: 'even',
+      sessionId: session.id,
+      features: { retry: false },
+      resumed: false,
+      limits: { maxPayload: 100_000 },
+      series: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+      retentionMs: 900_000,
     });
     expect([decodeValue(first?.credentials as Uint8Array), decodeValue(second?.credentials as Uint8Array)]).toEqual([{ token: 't' }, 'me']);
     expect(traffic[0]?.payload.subarray(0, 16)).toEqual(encodeMessage(first as Message).subarray(0, 16));
@@ -58,7 +50,7 @@ describe('session.handshake', () => {
   });
 
   it('[session.handshake] the initiator says nothing but its hello until it is welcomed', async () => {
-    const { connecting, peer, settle } = await dialling();
+    const { connecting, peer, settle } = await acceptClient();
     await settle();
     expect(peer.received.map(({ type }) => type)).toEqual(['hello']);
     expect(await isSettled(connecting)).toBe(false);
@@ -67,7 +59,7 @@ describe('session.handshake', () => {
   });
 
   it('[session.handshake] the acceptor says nothing before a hello', async () => {
-    const { peer, settle, server } = await dialled();
+    const { peer, settle, server } = await dialServer();
     await settle();
     expect(peer.received).toEqual([]);
     expect(server.sessions.size).toBe(0);
@@ -90,10 +82,18 @@ describe('session.handshake', () => {
     ['a hello that is cut off', first.subarray(0, first.length - 1), /./],
     ['zeroes', new Uint8Array(100), /./],
     ['a hello with even ids', encodeMessage(hello({ parity: 'even' })), /odd ids/],
-    ['a hello with a tiny maxPayload', encodeMessage(hello({ limits: { maxConcurrentRequests: 1, maxPayload: 65_535, maxConnections: 0, maxInitialCredit: 0 } })), /maxPayload/],
-    ['a hello that takes no calls', encodeMessage(hello({ limits: { maxConcurrentRequests: 0, maxPayload: 65_536, maxConnections: 0, maxInitialCredit: 0 } })), /maxConcurrentRequests/],
+    [
+      'a hello with a tiny maxPayload',
+      encodeMessage(hello({ limits: { maxConcurrentRequests: 1, maxPayload: 65_535, maxConnections: 0, maxInitialCredit: 0 } })),
+      /maxPayload/,
+    ],
+    [
+      'a hello that takes no calls',
+      encodeMessage(hello({ limits: { maxConcurrentRequests: 0, maxPayload: 65_536, maxConnections: 0, maxInitialCredit: 0 } })),
+      /maxConcurrentRequests/,
+    ],
   ])('[session.handshake] the acceptor refuses %s as the first payload, says why, and serves nothing', async (_what, payload, why) => {
-    const { peer, server, sessions, started } = await dialled();
+    const { peer, server, sessions, started } = await dialServer();
     peer.sendBytes(payload);
     await peer.closed;
     const [last] = peer.received.slice(-1);
@@ -104,7 +104,7 @@ describe('session.handshake', () => {
   });
 
   it('[session.handshake] a refusal names what was expected, so that whoever speaks something else can tell', async () => {
-    const { peer } = await dialled();
+    const { peer } = await dialServer();
     peer.sendBytes(encodeMessage({ type: 'ping', nonce: 1 }));
     expect((await peer.next('refuse')).reason).toContain(`${MAGIC} version ${PROTOCOL_VERSION}`);
   });
@@ -116,15 +116,15 @@ describe('session.handshake', () => {
     ['a welcome with odd ids', encodeMessage(welcome({ parity: 'odd' }))],
     ['a welcome and a call in one payload', encodeMessages([welcome(), call(2)])],
   ])('[session.handshake] the initiator refuses %s as the first payload, and connect rejects', async (_what, payload) => {
-    const { connecting, peer } = await dialling();
+    const { connecting, peer } = await acceptClient();
     peer.sendBytes(payload);
     expect(await failureOf(connecting)).toMatchObject({ kind: 'refused' });
     expect((await peer.next('refuse')).reason).not.toBe('');
     await peer.closed;
   });
 
-  it('[session.handshake] connect rejects with the peer\'s reason where it is refused', async () => {
-    const { connecting, peer } = await dialling();
+  it("[session.handshake] connect rejects with the peer's reason where it is refused", async () => {
+    const { connecting, peer } = await acceptClient();
     peer.send({ type: 'refuse', reason: 'full moon' });
     expect(await failureOf(connecting)).toMatchObject({ kind: 'refused', reason: 'full moon', message: 'refused: full moon' });
   });
@@ -134,13 +134,13 @@ describe('session.handshake', () => {
     ['aborts the link', (peer) => peer.link.abort(), 'connection-closed'],
     ['reports a protocol error', (peer) => peer.send({ type: 'protocol-error', rule: 'session.handshake', message: 'no' }), 'protocol-error'],
   ])('[session.handshake] connect rejects when the peer %s instead of an answer', async (_what, act, kind) => {
-    const { connecting, peer } = await dialling();
+    const { connecting, peer } = await acceptClient();
     act(peer);
     expect(await failureOf(connecting)).toMatchObject({ kind });
   });
 
   it.each(['hello', 'welcome', 'refuse'] as const)('[session.handshake] a second %s is a protocol error', async (type) => {
-    const { peer } = await dialled();
+    const { peer } = await dialServer();
     peer.send(hello());
     await peer.next('welcome');
     peer.send({ hello: hello(), welcome: welcome(), refuse: { type: 'refuse', reason: 'changed my mind' } as const }[type]);
@@ -154,150 +154,21 @@ describe('session.handshake', () => {
   });
 });
 
-describe('session.auth', () => {
-  it('[session.auth] authenticate sees credentials and link facts on both sides, and its principal is known everywhere', async () => {
-    const seen: unknown[] = [];
-    const alice = { id: 'alice', role: 'admin' };
-    const { session, accepted } = await connectPeers({
-      client: { credentials: { token: 't' }, authenticate: (credentials, facts) => { seen.push(credentials, facts); return 'the-server'; } },
-      server: {
-        credentials: new Map([['who', 'server']]),
-        authenticate: async (credentials, facts) => { seen.push(credentials, facts); return alice; },
-        services: [lab((_input, { principal, session: own }) => [principal, own.principal])],
-      },
-    });
-    const facts = { transport: 'memory', name: PLACE, link: expect.any(String) as string };
-    expect(seen).toEqual([{ token: 't' }, facts, new Map([['who', 'server']]), facts]);
-    expect([session.principal, accepted.principal]).toEqual(['the-server', alice]);
-    expect(await session.client(Lab).run()).toEqual([alice, alice]);
-  });
-
-  it('[session.auth] without authenticate everybody is the empty string; without credentials there are none', async () => {
-    const seen: unknown[] = [];
-    const { session, accepted } = await connectPeers({ client: { authenticate: (credentials) => { seen.push(credentials); return ''; } } });
-    expect([session.principal, accepted.principal, seen]).toEqual(['', '', [undefined]]);
-  });
-
-  it.each<[string, () => unknown]>([
-    ['throws', () => { throw new Error('S3CRET'); }],
-    ['rejects', () => Promise.reject(new Error('S3CRET'))],
-    ['throws nothing', () => { throw undefined; }],
-    ['gives nothing', () => undefined],
-    ['gives null', () => null],
-    ['gives a number', () => 5],
-    ['gives an object without id', () => ({ name: 'S3CRET' })],
-    ['gives an object whose id is no string', () => ({ id: 5 })],
-    ['gives false', () => false],
-  ])('[session.auth] an authenticate that %s lets nobody in and gives no reason away', async (_what, authenticate) => {
-    const { peer, server, sessions, serverLog } = await dialled({ authenticate: authenticate as never });
-    peer.send(hello({ credentials: encodeValue('x') }));
-    expect(await peer.next('refuse')).toEqual({ type: 'refuse', reason: 'not authenticated' });
-    await peer.closed;
-    expect([server.sessions.size, sessions]).toEqual([0, []]);
-    expect(serverLog).toContainEqual(expect.objectContaining({ event: 'refused' }));
-  });
-
-  it('[session.auth] an RpcError of kind refused is made for the peer: its reason goes out', async () => {
-    const authenticate = () => { throw new RpcError({ kind: 'refused', reason: 'token expired', message: 'inside only' }); };
-    const world = makeWorld();
-    const server = await listen(world.network.listener(PLACE), { clock: world.clock, authenticate });
-    onTestFinished(() => server.close());
-    expect(await failureOf(connect(world.network.connector(PLACE), { clock: world.clock }))).toMatchObject({ kind: 'refused', reason: 'token expired' });
-  });
-
-  it('[session.auth] an initiator that refuses its acceptor tells it so, and connect rejects', async () => {
-    const { connecting, peer } = await dialling({ authenticate: () => { throw new Error('not my server'); } });
-    peer.send(welcome());
-    expect(await failureOf(connecting)).toMatchObject({ kind: 'refused', reason: 'not authenticated' });
-    expect(await peer.next('refuse')).toEqual({ type: 'refuse', reason: 'not authenticated' });
-    await peer.closed;
-  });
-
-  it('[session.auth] a session that its initiator refuses ends at the acceptor too', async () => {
-    const world = makeWorld();
-    const arrived = deferred<Session>();
-    const server = await listen(world.network.listener(PLACE), { clock: world.clock, onSession: arrived.resolve });
-    onTestFinished(() => server.close());
-    const connecting = connect(world.network.connector(PLACE), { clock: world.clock, authenticate: () => Promise.reject(new Error('no')) });
-    expect((await failureOf(connecting)).kind).toBe('refused');
-    await (await arrived.promise).closed;
-    expect(server.sessions.size).toBe(0);
-  });
-
-  it('[session.auth] nothing runs and nothing is answered while authenticate thinks; what is sent meanwhile is refused', async () => {
-    const thinking = deferred<string>();
-    const { peer, settle, sessions, started } = await dialled({ authenticate: () => thinking.promise });
-    peer.send(hello());
-    await settle();
-    expect(peer.received).toEqual([]);
-    peer.send(call(1));
-    expect((await peer.next('refuse')).reason).toContain('before the welcome');
-    thinking.resolve('alice');
-    await peer.closed;
-    await settle();
-    expect([sessions, started, peer.all('welcome')]).toEqual([[], [], []]);
-  });
-
-  it('[session.auth] what an acceptor says behind its welcome waits for the initiator\'s authenticate', async () => {
-    const thinking = deferred<string>();
-    const started: unknown[] = [];
-    const { connecting, peer, settle } = await dialling({ authenticate: () => thinking.promise, services: [lab((input) => { started.push(input); return input; })] });
-    peer.send(welcome());
-    peer.send(call(2, { args: encodeValue('early') }));
-    await settle();
-    expect([started, peer.all('response')]).toEqual([[], []]);
-    thinking.resolve('the-server');
-    await connecting;
-    expect(await peer.next('response')).toMatchObject(result(2, 'early'));
-  });
-
-  it('[session.auth] credentials that do not decode are refused before authenticate sees them', async () => {
-    const seen: unknown[] = [];
-    const { peer } = await dialled({ authenticate: (credentials) => { seen.push(credentials); return ''; } });
-    peer.send(hello({ credentials: new Uint8Array([0xc1]) }));
-    expect((await peer.next('refuse')).reason).toContain('credentials');
-    expect(seen).toEqual([]);
-  });
-
-  it('[session.auth] neither credentials nor scope are ever logged or inspected', async () => {
-    const secret = 'S3CRET';
-    const seen: unknown[] = [];
-    const either = { inspect: (event: unknown) => seen.push(event), credentials: { token: secret } };
-    const scope = new TextEncoder().encode(`${secret} of sixteen bytes`);
-    const { session, serverLog, clientLog } = await connectPeers({
-      server: { ...either, services: [lab()], authenticate: () => ({ id: 'alice' }) }, client: { ...either, scope, authenticate: () => 'server' },
-    });
-    await session.client(Lab).run();
-    await session.close();
-    expect(seen.length).toBeGreaterThan(0);
-    expect(findSecret([seen, serverLog, clientLog], secret)).toBeUndefined();
-  });
-
-  it('credentials that have no encoding make connect and listen reject with a TypeError that names the place', async () => {
-    const { network, clock } = makeWorld();
-    const server = await listen(network.listener(PLACE), { clock });
-    onTestFinished(() => server.close());
-    const error = await connect(network.connector(PLACE), { clock, credentials: { token: () => {} } }).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(TypeError);
-    expect(String(error)).toMatch(/credentials.*token/);
-    await expect(listen(network.listener('other'), { clock, credentials: Symbol('s') })).rejects.toThrow(/credentials/);
-  });
-});
-
 describe('session.handshake-limits', () => {
-  it.each<[string, ListenOptions, number]>([['10 s by default', {}, 10_000], ['as it is told', { handshakeTimeoutMs: 50 }, 50]])(
-    '[session.handshake-limits] a peer that says no hello is cut, after %s', async (_what, options, timeoutMs) => {
-      const { peer, clock } = await dialled(options);
-      await clock.advance(timeoutMs - 1);
-      expect(await isSettled(peer.closed)).toBe(false);
-      await clock.advance(1);
-      expect(await isSettled(peer.closed)).toBe(true);
-      expect(peer.received).toEqual([]);
-    },
-  );
+  it.each<[string, ListenOptions, number]>([
+    ['10 s by default', {}, 10_000],
+    ['as it is told', { handshakeTimeoutMs: 50 }, 50],
+  ])('[session.handshake-limits] a peer that says no hello is cut, after %s', async (_what, options, timeoutMs) => {
+    const { peer, clock } = await dialServer(options);
+    await clock.advance(timeoutMs - 1);
+    expect(await isSettled(peer.closed)).toBe(false);
+    await clock.advance(1);
+    expect(await isSettled(peer.closed)).toBe(true);
+    expect(peer.received).toEqual([]);
+  });
 
   it('[session.handshake-limits] a peer that never welcomes is cut, and connect rejects', async () => {
-    const { connecting, peer, clock } = await dialling({ handshakeTimeoutMs: 50 });
+    const { connecting, peer, clock } = await acceptClient({ handshakeTimeoutMs: 50 });
     const failing = failureOf(connecting);
     await clock.advance(49);
     expect(await isSettled(failing)).toBe(false);
@@ -308,7 +179,7 @@ describe('session.handshake-limits', () => {
 
   it('[session.handshake-limits] an authenticate that takes too long counts, and what it says later is ignored', async () => {
     const thinking = deferred<string>();
-    const { peer, clock, settle, sessions } = await dialled({ authenticate: () => thinking.promise });
+    const { peer, clock, settle, sessions } = await dialServer({ authenticate: () => thinking.promise });
     peer.send(hello());
     await clock.advance(10_000);
     await peer.closed;
@@ -332,14 +203,19 @@ describe('session.handshake-limits', () => {
   }
 
   it('[session.handshake-limits] a first payload of 64 KiB is taken', async () => {
-    const { peer } = await dialled();
+    const { peer } = await dialServer();
     peer.sendBytes(helloOf(64 * 1024));
     expect((await peer.next('welcome')).type).toBe('welcome');
   });
 
   it('[session.handshake-limits] one byte more is cut unread', async () => {
     const seen: unknown[] = [];
-    const { peer, sessions } = await dialled({ authenticate: (credentials) => { seen.push(credentials); return ''; } });
+    const { peer, sessions } = await dialServer({
+      authenticate: (credentials) => {
+        seen.push(credentials);
+        return '';
+      },
+    });
     peer.sendBytes(helloOf(64 * 1024 + 1));
     await peer.closed;
     expect([seen, sessions, peer.all('welcome')]).toEqual([[], [], []]);
@@ -353,7 +229,7 @@ describe('session.handshake-limits', () => {
   });
 
   it('[session.handshake-limits] what comes behind a welcome while authenticate thinks is bounded', async () => {
-    const { connecting, peer } = await dialling({ authenticate: () => new Promise(() => {}), maxPayload: 65_536 });
+    const { connecting, peer } = await acceptClient({ authenticate: () => new Promise(() => {}), maxPayload: 65_536 });
     peer.send(welcome());
     for (let id = 2; id <= 8; id += 2) peer.send(call(id, { args: encodeValue(new Uint8Array(30_000)) }));
     expect((await failureOf(connecting)).kind).toMatch(/refused|protocol-error/);

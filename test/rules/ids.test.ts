@@ -13,7 +13,7 @@ it('[id.parity] the initiator allocates odd request ids from 1, the acceptor eve
   expect(sent('acceptor', 'call').map(({ requestId }) => requestId)).toEqual([2, 4, 6]);
 });
 
-it('[id.parity] a call made from a handler takes its id from the handler\'s side', async () => {
+it("[id.parity] a call made from a handler takes its id from the handler's side", async () => {
   const { session, sent } = await connectPeers({
     server: { services: [lab((input, context) => context.client(Lab).run(input))] },
     client: { services: [lab()] },

@@ -29,15 +29,31 @@ describe('meta.entries', () => {
     const { handler, seen } = witness();
     const { session } = await connectPeers({ server: { services: [lab(handler)] } });
     const entries: [string, string | number | bigint | Uint8Array, { sensitive?: boolean; noPropagate?: boolean }?][] = [
-      ['b', 'last'], ['a', 'text ÿ 💶'], ['b', 1], ['a', -5], ['', ''], ['large', 2n ** 63n], ['safe', Number.MAX_SAFE_INTEGER], ['bytes', new Uint8Array([0, 255])],
-      ['a', 'text ÿ 💶'], ['x', 'y', { noPropagate: true }], ['x', 'z', { sensitive: true, noPropagate: true }],
+      ['b', 'last'],
+      ['a', 'text ÿ 💶'],
+      ['b', 1],
+      ['a', -5],
+      ['', ''],
+      ['large', 2n ** 63n],
+      ['safe', Number.MAX_SAFE_INTEGER],
+      ['bytes', new Uint8Array([0, 255])],
+      ['a', 'text ÿ 💶'],
+      ['x', 'y', { noPropagate: true }],
+      ['x', 'z', { sensitive: true, noPropagate: true }],
     ];
     await session.client(Lab).run(1, { metadata: entries });
     expect(seen).toEqual([entries.map(([key, value, flags]) => ({ key, value, ...plain, ...flags }))]);
   });
 
   it.each<[string, MetadataInput | undefined, MetadataViewEntry[]]>([
-    ['a record', { a: 1, b: 'x' }, [{ key: 'a', value: 1, ...plain }, { key: 'b', value: 'x', ...plain }]],
+    [
+      'a record',
+      { a: 1, b: 'x' },
+      [
+        { key: 'a', value: 1, ...plain },
+        { key: 'b', value: 'x', ...plain },
+      ],
+    ],
     ['a Map', new Map([['a', 1n]]), [{ key: 'a', value: 1n, ...plain }]],
     ['nothing', {}, []],
     ['undefined', undefined, []],
@@ -49,19 +65,45 @@ describe('meta.entries', () => {
   });
 
   it('[meta.entries] a handler reads by key, and those who ask for an unknown key get nothing', async () => {
-    const read: LabHandler = (_input, { metadata }) => [metadata.get('a'), metadata.getAll('a'), metadata.has('a'), metadata.has('b'), metadata.getAll('b')];
+    const read: LabHandler = (_input, { metadata }) => [
+      metadata.get('a'),
+      metadata.getAll('a'),
+      metadata.has('a'),
+      metadata.has('b'),
+      metadata.getAll('b'),
+    ];
     const { session } = await connectPeers({ server: { services: [lab(read)] } });
-    expect(await session.client(Lab).run(1, { metadata: [['a', 1], ['a', 2]] })).toEqual([1, [1, 2], true, false, []]);
+    expect(
+      await session.client(Lab).run(1, {
+        metadata: [
+          ['a', 1],
+          ['a', 2],
+        ],
+      }),
+    ).toEqual([1, [1, 2], true, false, []]);
   });
 
   it('[meta.entries] a response carries what its handler set, whatever became of the call, before it settles', async () => {
     const { session } = await connectPeers({
       server: {
-        services: [lab({
-          run: (input, { responseMetadata }) => { responseMetadata.set('cost', 1); responseMetadata.set('cost', 2); responseMetadata.set('by', 'x'); return input; },
-          idem: (_input, context) => { context.responseMetadata.set('cost', 3); return context.fail('no'); },
-          persist: (_input, { responseMetadata }) => { responseMetadata.set('cost', 4n); throw new Error('oh'); },
-        })],
+        services: [
+          lab({
+            run: (input, { responseMetadata }) => {
+              responseMetadata.set('cost', 1);
+              responseMetadata.set('cost', 2);
+              responseMetadata.set('by', 'x');
+              return input;
+            },
+            idem: (_input, context) => {
+              context.responseMetadata.set('cost', 3);
+              return context.fail('no');
+            },
+            persist: (_input, { responseMetadata }) => {
+              responseMetadata.set('cost', 4n);
+              throw new Error('oh');
+            },
+          }),
+        ],
       },
     });
     const order: unknown[] = [];
@@ -70,7 +112,17 @@ describe('meta.entries', () => {
     order.push(await client.run('value', { onResponseMetadata }));
     order.push((await failureOf(client.idem(1, { onResponseMetadata }))).kind);
     order.push((await failureOf(client.persist(1, { onResponseMetadata }))).kind);
-    expect(order).toEqual([[['cost', 2], ['by', 'x']], 'value', [['cost', 3]], 'user', [['cost', 4n]], 'indeterminate']);
+    expect(order).toEqual([
+      [
+        ['cost', 2],
+        ['by', 'x'],
+      ],
+      'value',
+      [['cost', 3]],
+      'user',
+      [['cost', 4n]],
+      'indeterminate',
+    ]);
   });
 
   it('[meta.entries] onResponseMetadata is told once, of no entries too, and not of a call that got no response', async () => {
@@ -85,7 +137,11 @@ describe('meta.entries', () => {
   it('an onResponseMetadata that throws fails its own call, with its error as cause', async () => {
     const { session } = await connectPeers({ server: { services: [lab()] } });
     const mine = new Error('mine');
-    const failing = session.client(Lab).run(1, { onResponseMetadata: () => { throw mine; } });
+    const failing = session.client(Lab).run(1, {
+      onResponseMetadata: () => {
+        throw mine;
+      },
+    });
     expect(await failureOf(failing)).toMatchObject({ cause: mine });
     expect(await session.client(Lab).run(2)).toBe(2);
   });
@@ -93,9 +149,21 @@ describe('meta.entries', () => {
   it('[meta.entries] keys and flags that nobody knows are no offence', async () => {
     const { handler, seen } = witness();
     const { peer } = await attackServer({ services: [lab(handler)] });
-    peer.send(call(1, { metadata: [['from-the-future', 'x', 0xf0], ['from-the-future', 5, SENSITIVE | 0x80]] }));
+    peer.send(
+      call(1, {
+        metadata: [
+          ['from-the-future', 'x', 0xf0],
+          ['from-the-future', 5, SENSITIVE | 0x80],
+        ],
+      }),
+    );
     expect(await peer.next('response')).toMatchObject({ ok: true });
-    expect(seen).toEqual([[{ key: 'from-the-future', value: 'x', ...plain }, { key: 'from-the-future', value: 5, ...plain, sensitive: true }]]);
+    expect(seen).toEqual([
+      [
+        { key: 'from-the-future', value: 'x', ...plain },
+        { key: 'from-the-future', value: 5, ...plain, sensitive: true },
+      ],
+    ]);
   });
 
   it('[meta.entries] metadata above the bounds of the wire fails its own call, naming the place, and is not sent', async () => {
@@ -116,7 +184,10 @@ describe('meta.entries', () => {
     ['options.metadata[0]', [['a']]],
   ])('a call whose metadata cannot be rejects with a TypeError naming %s', async (path, metadata) => {
     const { session, sent } = await connectPeers({ server: { services: [lab()] } });
-    const error = await session.client(Lab).run(1, { metadata: metadata as never }).catch((reason: unknown) => reason);
+    const error = await session
+      .client(Lab)
+      .run(1, { metadata: metadata as never })
+      .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(TypeError);
     expect(String(error)).toContain(path);
     expect(sent('initiator', 'call')).toEqual([]);
@@ -126,15 +197,34 @@ describe('meta.entries', () => {
 describe('meta.sensitive', () => {
   const secret = 'S3CRET';
   const bytes = new TextEncoder().encode(secret);
-  const metadata = [['token', secret, { sensitive: true }], ['raw', bytes, { sensitive: true }], ['trace-id', 't-1']] as const;
-  const answer: MetadataEntry[] = [['cookie', secret, SENSITIVE], ['cookie-bytes', bytes, SENSITIVE], ['cost', 5, 0]];
+  const metadata = [
+    ['token', secret, { sensitive: true }],
+    ['raw', bytes, { sensitive: true }],
+    ['trace-id', 't-1'],
+  ] as const;
+  const answer: MetadataEntry[] = [
+    ['cookie', secret, SENSITIVE],
+    ['cookie-bytes', bytes, SENSITIVE],
+    ['cost', 5, 0],
+  ];
 
   /** Handlers that end in every way, each with sensitive metadata in its answer. */
-  const services = [lab({
-    run: (_input, context) => { witness(answer).handler(1, context); return 'value'; },
-    idem: (_input, context) => { witness(answer).handler(1, context); return context.fail('no'); },
-    persist: (_input, context) => { witness(answer).handler(1, context); throw new Error('oh'); },
-  })];
+  const services = [
+    lab({
+      run: (_input, context) => {
+        witness(answer).handler(1, context);
+        return 'value';
+      },
+      idem: (_input, context) => {
+        witness(answer).handler(1, context);
+        return context.fail('no');
+      },
+      persist: (_input, context) => {
+        witness(answer).handler(1, context);
+        throw new Error('oh');
+      },
+    }),
+  ];
 
   async function callAll(options: { inspect?: (event: unknown) => void; onHandlerError?: (error: unknown, call: unknown) => void } = {}) {
     const { onHandlerError = () => {}, ...either } = options;
@@ -156,11 +246,24 @@ describe('meta.sensitive', () => {
 
   it('[meta.sensitive] the handler and the caller have the value, with its flag', async () => {
     const seen: unknown[] = [];
-    const { session } = await connectPeers({ server: { services: [lab((_input, context) => { seen.push(...context.metadata); return witness(answer).handler(1, context); })] } });
+    const { session } = await connectPeers({
+      server: {
+        services: [
+          lab((_input, context) => {
+            seen.push(...context.metadata);
+            return witness(answer).handler(1, context);
+          }),
+        ],
+      },
+    });
     await session.client(Lab).run(1, { metadata, onResponseMetadata: (view) => seen.push(...view) });
     expect(seen).toMatchObject([
-      { key: 'token', value: secret, sensitive: true }, { key: 'raw', value: bytes, sensitive: true }, { key: 'trace-id', value: 't-1', sensitive: false },
-      { key: 'cookie', value: secret, sensitive: true }, { key: 'cookie-bytes', value: bytes, sensitive: true }, { key: 'cost', value: 5, sensitive: false },
+      { key: 'token', value: secret, sensitive: true },
+      { key: 'raw', value: bytes, sensitive: true },
+      { key: 'trace-id', value: 't-1', sensitive: false },
+      { key: 'cookie', value: secret, sensitive: true },
+      { key: 'cookie-bytes', value: bytes, sensitive: true },
+      { key: 'cost', value: 5, sensitive: false },
     ]);
   });
 

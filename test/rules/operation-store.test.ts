@@ -157,25 +157,28 @@ describe('a store that fails', () => {
       await expectRuns(peers, one, policy, 'admit');
     });
 
-    it.each(['persist', 'persistIdem'] as const)('[op.store-failure] leaves all waiters of a %s call in the dark when it cannot seal', async (policy) => {
-      await using peers = await operationPeers();
-      peers.store.fail('seal', how);
-      const [one, other] = await peers.connectTwo();
-      const asked = [one.ask(policy, 'x'), other.ask(policy, 'x')];
-      await peers.settle();
-      peers.run.returns('once');
-      for (const { ended } of asked) expect(await ended).toMatchObject({ kind: 'indeterminate', reason: 'store-lost', retryable: false });
-      expect(peers.log).toContainEqual(expect.objectContaining({ level: 'error', event: 'store-failure' }));
-      peers.store.mend('seal');
-      const again = one.ask(policy, 'x');
-      await peers.settle();
-      if (policy === 'persist') {
-        expect(await again.ended).toMatchObject({ kind: 'indeterminate', reason: 'store-lost' });
-      } else {
-        peers.runs[1]?.returns('twice');
-        expect(await again.ended).toEqual({ value: 'twice' });
-      }
-    });
+    it.each(['persist', 'persistIdem'] as const)(
+      '[op.store-failure] leaves all waiters of a %s call in the dark when it cannot seal',
+      async (policy) => {
+        await using peers = await operationPeers();
+        peers.store.fail('seal', how);
+        const [one, other] = await peers.connectTwo();
+        const asked = [one.ask(policy, 'x'), other.ask(policy, 'x')];
+        await peers.settle();
+        peers.run.returns('once');
+        for (const { ended } of asked) expect(await ended).toMatchObject({ kind: 'indeterminate', reason: 'store-lost', retryable: false });
+        expect(peers.log).toContainEqual(expect.objectContaining({ level: 'error', event: 'store-failure' }));
+        peers.store.mend('seal');
+        const again = one.ask(policy, 'x');
+        await peers.settle();
+        if (policy === 'persist') {
+          expect(await again.ended).toMatchObject({ kind: 'indeterminate', reason: 'store-lost' });
+        } else {
+          peers.runs[1]?.returns('twice');
+          expect(await again.ended).toEqual({ value: 'twice' });
+        }
+      },
+    );
 
     it('[op.store-failure] cannot take back the answer of a volatile call when it cannot seal: it is logged, and later attempts fail closed', async () => {
       await using peers = await operationPeers();
@@ -378,6 +381,46 @@ describe('an operation that ended without an outcome', () => {
     expect(await later.ended).toMatchObject(expected);
     if ('value' in expected) expect(await one.ask(policy, 'x').ended).toEqual(expected);
     expect(peers.runs).toHaveLength('value' in expected ? 2 : 1);
+  });
+});
+
+describe('a release that is slow to reach the store', () => {
+  it.each(['rejects', 'throws', 'is done'] as const)(
+    '[op.released] [op.seal-durable] does not undo what runs after it, and holds nothing up when it %s',
+    async (how) => {
+      await using peers = await operationPeers();
+      peers.store.hold('release');
+      const [one, other] = await peers.connectTwo();
+      one.ask('persistIdem', 'x');
+      await peers.settle();
+      peers.run.throws(new Error('oops'));
+      await peers.settle();
+      const again = [one.ask('persistIdem', 'x'), other.ask('persistIdem', 'x')];
+      await peers.settle();
+      if (how !== 'is done') peers.store.fail('release', how);
+      peers.store.letGo('release');
+      await peers.settle();
+      peers.runs[1]?.returns('again');
+      for (const { ended } of again) expect(await ended).toEqual({ value: 'again' });
+      expect(await other.ask('persistIdem', 'x').ended).toEqual({ value: 'again' });
+      expect(peers.runs).toHaveLength(2);
+    },
+  );
+
+  it('[op.released] is waited for under its own id alone, also by a session that comes later', async () => {
+    await using peers = await operationPeers({ handlers: { other: () => 'done' } });
+    peers.store.hold('release');
+    const one = await peers.connect();
+    one.ask('volatile', 'x');
+    await peers.settle();
+    one.cut();
+    await peers.settle();
+    const two = await peers.connect({ scope: one.scope });
+    const same = two.ask('volatile', 'x');
+    expect(await two.ask('other', 'y').ended).toEqual({ value: 'done' });
+    expect(same.now).toBeUndefined();
+    peers.store.letGo('release');
+    expect(await same.ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
   });
 });
 

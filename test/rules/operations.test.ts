@@ -172,21 +172,24 @@ describe('a duplicate of a live operation', () => {
     expect(answered).toEqual(['bank#3/1', 'bank#1/1', 'bank#1/3', 'bank#1/5', 'bank#2/1']);
   });
 
-  it.each(['volatile', 'persist'] as const)('[op.waiters] is answered though one of them cannot take an outcome of that size, when it is %s', async (policy) => {
-    await using peers = await operationPeers();
-    const [one, small] = [await peers.connect({ scope: SCOPE }), await peers.connect({ scope: SCOPE, maxPayload: 64 * 1024 })];
-    const asked = [];
-    for (const peer of [one, small, one]) {
-      asked.push(peer.ask(policy, 'x'));
-      await peers.settle();
-    }
-    const value = 'x'.repeat(100_000);
-    peers.run.returns(value);
-    expect(await asked[0]?.ended).toEqual({ value });
-    expect(await asked[1]?.ended).toMatchObject({ kind: 'indeterminate' });
-    expect(await asked[2]?.ended).toEqual({ value });
-    expect(small.session.status).toBe('connected');
-  });
+  it.each(['volatile', 'persist'] as const)(
+    '[op.waiters] is answered though one of them cannot take an outcome of that size, when it is %s',
+    async (policy) => {
+      await using peers = await operationPeers();
+      const [one, small] = [await peers.connect({ scope: SCOPE }), await peers.connect({ scope: SCOPE, maxPayload: 64 * 1024 })];
+      const asked = [];
+      for (const peer of [one, small, one]) {
+        asked.push(peer.ask(policy, 'x'));
+        await peers.settle();
+      }
+      const value = 'x'.repeat(100_000);
+      peers.run.returns(value);
+      expect(await asked[0]?.ended).toEqual({ value });
+      expect(await asked[1]?.ended).toMatchObject({ kind: 'indeterminate' });
+      expect(await asked[2]?.ended).toEqual({ value });
+      expect(small.session.status).toBe('connected');
+    },
+  );
 
   it('[op.waiters] is answered in the order of joining when it fails, without one that left', async () => {
     await using peers = await operationPeers();
@@ -231,7 +234,17 @@ describe('another intent under a used id', () => {
   });
 
   it.each([
-    ['Map', new Map([['a', 1], ['b', 2]]), new Map([['b', 2], ['a', 1]])],
+    [
+      'Map',
+      new Map([
+        ['a', 1],
+        ['b', 2],
+      ]),
+      new Map([
+        ['b', 2],
+        ['a', 1],
+      ]),
+    ],
     ['Set', new Set(['a', 'b']), new Set(['b', 'a'])],
   ])('[op.conflict] tells a %s from an equal one of another insertion order', async (_what, input, same) => {
     await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
@@ -275,29 +288,38 @@ describe('another intent under a used id', () => {
 });
 
 describe('an operation that has its outcome', () => {
-  it.each(['volatile', 'idem', 'persist', 'persistIdem'] as const)('[op.replay] [op.seal] is answered from the store, when it is %s', async (policy: Policy) => {
-    await using peers = await operationPeers();
-    const [one, other] = await peers.connectTwo();
-    const cases = [
-      { id: 'value', end: (run: (typeof peers.runs)[0]) => run.returns({ at: new Date(7) }), expected: { value: { at: new Date(7) } } },
-      { id: 'nothing', end: (run: (typeof peers.runs)[0]) => run.returns(undefined), expected: { value: undefined } },
-      { id: 'failure', end: (run: (typeof peers.runs)[0]) => run.fails({ missing: 3n }), expected: { kind: 'user', data: { missing: 3n } } },
-    ];
-    for (const { id, end, expected } of cases) {
-      const first = one.ask(policy, id);
-      await peers.settle();
-      end(peers.runs.at(-1)!);
-      expect(await first.ended).toMatchObject(expected);
-      for (const peer of [one, other]) expect(await peer.ask(policy, id).ended).toMatchObject(expected);
-    }
-    expect(peers.runs).toHaveLength(3);
-    expect(one.counters.replayed + other.counters.replayed).toBe(6);
-    expect(peers.store.count('seal')).toBe(3);
-  });
+  it.each(['volatile', 'idem', 'persist', 'persistIdem'] as const)(
+    '[op.replay] [op.seal] is answered from the store, when it is %s',
+    async (policy: Policy) => {
+      await using peers = await operationPeers();
+      const [one, other] = await peers.connectTwo();
+      const cases = [
+        { id: 'value', end: (run: (typeof peers.runs)[0]) => run.returns({ at: new Date(7) }), expected: { value: { at: new Date(7) } } },
+        { id: 'nothing', end: (run: (typeof peers.runs)[0]) => run.returns(undefined), expected: { value: undefined } },
+        { id: 'failure', end: (run: (typeof peers.runs)[0]) => run.fails({ missing: 3n }), expected: { kind: 'user', data: { missing: 3n } } },
+      ];
+      for (const { id, end, expected } of cases) {
+        const first = one.ask(policy, id);
+        await peers.settle();
+        end(peers.runs.at(-1)!);
+        expect(await first.ended).toMatchObject(expected);
+        for (const peer of [one, other]) expect(await peer.ask(policy, id).ended).toMatchObject(expected);
+      }
+      expect(peers.runs).toHaveLength(3);
+      expect(one.counters.replayed + other.counters.replayed).toBe(6);
+      expect(peers.store.count('seal')).toBe(3);
+    },
+  );
 
   it.each([
     ['a value', () => 'done', { value: 'done' }],
-    ['an accident', () => { throw new Error('oops'); }, { kind: 'cancelled', reason: 'handler-failed' }],
+    [
+      'an accident',
+      () => {
+        throw new Error('oops');
+      },
+      { kind: 'cancelled', reason: 'handler-failed' },
+    ],
   ])('[op.seal] may be the work of a handler that answers at once: %s', async (_what, volatile, expected) => {
     await using peers = await operationPeers({ handlers: { volatile } });
     const peer = await peers.connect();

@@ -1,15 +1,17 @@
-/** outcome.*: what a caller sees of a call that did not end with a value, and what it never sees. */
+/** outcome.*: what a caller sees of a call that did not end with a value, and what it never sees. outcome.invalid-payload: invalid-payload.test.ts. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { defineService, implement, memoryStore, method } from 'statewire';
-import type { ListenOptions, OperationStore } from 'statewire';
+import { defineService, memoryStore, method } from 'statewire';
+import type { OperationStore } from 'statewire';
 import { encodeValue } from 'statewire/wire';
 import type { ResponseMessage } from 'statewire/wire';
 import { attackClient, attackServer, call, result } from '../support/hostile-peer.ts';
 import { connectPeers, failureOf, gated, lab, Lab } from '../support/peers.ts';
 import type { LabHandler, Peers } from '../support/peers.ts';
 
-const oh: LabHandler = () => { throw new Error('oh'); };
+const oh: LabHandler = () => {
+  throw new Error('oh');
+};
 const never: LabHandler = () => new Promise(() => {});
 
 /** A store that works but for one thing. */
@@ -17,41 +19,66 @@ function storeWith(change: Partial<OperationStore>): OperationStore {
   return Object.assign(memoryStore(), change);
 }
 
-const broken = () => { throw new Error('no disk'); };
+const broken = () => {
+  throw new Error('no disk');
+};
 
 describe('outcome.reason', () => {
   it.each<[string, (peers: Peers) => Promise<unknown>, object]>([
-    ['its timeout', ({ session, clock }) => {
-      const called = session.client(Lab).run('stay', { timeoutMs: 10 });
-      return Promise.race([called, clock.advance(10).then(() => called)]);
-    }, { kind: 'cancelled', reason: 'timeout', cause: expect.objectContaining({ name: 'TimeoutError' }) as unknown }],
-    ['its signal', ({ session }) => {
-      const given = new AbortController();
-      const called = session.client(Lab).run('stay', { signal: given.signal });
-      given.abort(new Error('enough'));
-      return called;
-    }, { kind: 'cancelled', reason: 'aborted', cause: new Error('enough') }],
-    ['a signal that was aborted before', ({ session }) => session.client(Lab).run('stay', { signal: AbortSignal.abort('before') }),
-      { kind: 'cancelled', reason: 'aborted', cause: 'before' }],
+    [
+      'its timeout',
+      ({ session, clock }) => {
+        const called = session.client(Lab).run('stay', { timeoutMs: 10 });
+        return Promise.race([called, clock.advance(10).then(() => called)]);
+      },
+      { kind: 'cancelled', reason: 'timeout', cause: expect.objectContaining({ name: 'TimeoutError' }) as unknown },
+    ],
+    [
+      'its signal',
+      ({ session }) => {
+        const given = new AbortController();
+        const called = session.client(Lab).run('stay', { signal: given.signal });
+        given.abort(new Error('enough'));
+        return called;
+      },
+      { kind: 'cancelled', reason: 'aborted', cause: new Error('enough') },
+    ],
+    [
+      'a signal that was aborted before',
+      ({ session }) => session.client(Lab).run('stay', { signal: AbortSignal.abort('before') }),
+      { kind: 'cancelled', reason: 'aborted', cause: 'before' },
+    ],
     ['a volatile handler that throws', ({ session }) => session.client(Lab).run('throw'), { kind: 'cancelled', reason: 'handler-failed' }],
     ['an idem handler that throws', ({ session }) => session.client(Lab).idem('throw'), { kind: 'cancelled', reason: 'handler-failed' }],
     ['a persist handler that throws', ({ session }) => session.client(Lab).persist('throw'), { kind: 'indeterminate', reason: 'handler-failed' }],
-    ['a handler that overran', ({ session, clock }) => {
-      const called = session.client(Lab).run('stay');
-      return Promise.race([called, clock.advance(1_000).then(() => called)]);
-    }, { kind: 'cancelled', reason: 'handler-failed' }],
-    ['an operation that was released before', async ({ session }) => {
-      const { run } = session.client(Lab);
-      await failureOf(run('throw', { operationId: 'one' }));
-      return run('throw', { operationId: 'one' });
-    }, { kind: 'indeterminate', reason: 'handler-failed' }],
-    ['a session that is closed under it', async ({ session, settle }) => {
-      const called = session.client(Lab).run('stay');
-      called.catch(() => {});
-      await settle();
-      await session.close();
-      return called;
-    }, { kind: 'indeterminate', reason: 'closed' }],
+    [
+      'a handler that overran',
+      ({ session, clock }) => {
+        const called = session.client(Lab).run('stay');
+        return Promise.race([called, clock.advance(1_000).then(() => called)]);
+      },
+      { kind: 'cancelled', reason: 'handler-failed' },
+    ],
+    [
+      'an operation that was released before',
+      async ({ session }) => {
+        const { run } = session.client(Lab);
+        await failureOf(run('throw', { operationId: 'one' }));
+        return run('throw', { operationId: 'one' });
+      },
+      { kind: 'indeterminate', reason: 'handler-failed' },
+    ],
+    [
+      'a session that is closed under it',
+      async ({ session, settle }) => {
+        const called = session.client(Lab).run('stay');
+        called.catch(() => {});
+        await settle();
+        await session.close();
+        return called;
+      },
+      { kind: 'indeterminate', reason: 'closed' },
+    ],
   ])('[outcome.reason] says of a call that ended by %s', async (_what, attempt, expected) => {
     const handler: LabHandler = (input, context) => (input === 'throw' ? oh(input, context) : never(input, context));
     const peers = await connectPeers({ server: { services: [lab(handler)], handlerTimeoutMs: 1_000 } });
@@ -64,10 +91,20 @@ describe('outcome.reason', () => {
     ['cannot look up', { lookup: broken }, 'run', { kind: 'unavailable', reason: 'store', retryable: true }],
     ['cannot admit', { admit: broken }, 'run', { kind: 'unavailable', reason: 'store', retryable: true }],
     ['cannot keep the outcome', { seal: broken }, 'persist', { kind: 'indeterminate', reason: 'store-lost', retryable: false }],
-    ['knows it as one whose owner is lost', { lookup: () => ({ state: 'abandoned' }) }, 'run', { kind: 'indeterminate', reason: 'abandoned', retryable: false }],
-    ['knows it as released', { lookup: () => ({ state: 'released', reason: 'released' }) }, 'run', { kind: 'indeterminate', reason: 'released', retryable: false }],
+    [
+      'knows it as one whose owner is lost',
+      { lookup: () => ({ state: 'abandoned' }) },
+      'run',
+      { kind: 'indeterminate', reason: 'abandoned', retryable: false },
+    ],
+    [
+      'knows it as released',
+      { lookup: () => ({ state: 'released', reason: 'released' }) },
+      'run',
+      { kind: 'indeterminate', reason: 'released', retryable: false },
+    ],
     ['knows it as too old', { lookup: () => ({ state: 'expired' }) }, 'run', { kind: 'indeterminate', reason: 'expired', retryable: false }],
-  ])('[outcome.reason] says of a call whose callee\'s store %s', async (_what, change, name, expected) => {
+  ])("[outcome.reason] says of a call whose callee's store %s", async (_what, change, name, expected) => {
     const { session, accepted } = await connectPeers({ server: { services: [lab()], store: storeWith(change) } });
     expect(await failureOf(session.client(Lab)[name]())).toMatchObject(expected);
     expect(accepted.status).toBe('connected');
@@ -81,7 +118,11 @@ describe('outcome.reason', () => {
       const failing = failureOf(run());
       const { requestId, operationId } = await peer.next('call');
       const response: ResponseMessage = {
-        type: 'response', connectionId: 0, requestId, ok: false, metadata: [],
+        type: 'response',
+        connectionId: 0,
+        requestId,
+        ok: false,
+        metadata: [],
         error: { kind, reason: `why ${kind}`, message: `what ${kind}`, data: kind === 'user' ? encodeValue({ code: 5 }) : undefined },
       };
       peer.send(response);
@@ -106,7 +147,11 @@ describe('outcome.retryable', () => {
   ])('[outcome.retryable] [outcome.closing] a call that is %s', async (_what, name, sent, expected) => {
     for (const end of ['we close', 'the peer closes', 'the link is lost'] as const) {
       const { session, peer, network } = await attackClient({}, { limits });
-      if (!sent) session.client(Lab).idem('takes the only place').catch(() => {});
+      if (!sent)
+        session
+          .client(Lab)
+          .idem('takes the only place')
+          .catch(() => {});
       const failing = failureOf(session.client(Lab)[name]());
       await peer.next('call');
       if (end === 'we close') await session.close();
@@ -132,7 +177,10 @@ describe('outcome.retryable', () => {
     const late: Promise<unknown>[] = [];
     const { handler, calls } = gated();
     const { session, accepted, settle } = await connectPeers({ server: { services: [lab(handler)] }, client: { services: [lab()] } });
-    session.client(Lab).run().catch(() => {});
+    session
+      .client(Lab)
+      .run()
+      .catch(() => {});
     await settle();
     const [running] = calls;
     running?.call.signal.addEventListener('abort', () => late.push(failureOf(running.call.client(Lab).run('last words'))));
@@ -176,29 +224,44 @@ describe('outcome.scope', () => {
     const { run, idem, persist } = session.client(Lab);
     const given = new AbortController();
     const failing = [
-      run(), persist('no'), session.client(Unknown).m(), run(() => {}), run(new Uint8Array(70_000)), run(1, { signal: given.signal }), run(1, { timeoutMs: 1 }),
+      run(),
+      persist('no'),
+      session.client(Unknown).m(),
+      run(() => {}),
+      run(new Uint8Array(70_000)),
+      run(1, { signal: given.signal }),
+      run(1, { timeoutMs: 1 }),
     ].map(failureOf);
     const fine = Array.from({ length: 5 }, (_, index) => idem(index));
     given.abort();
     await clock.advance(1);
     expect(await Promise.all(fine)).toEqual([0, 1, 2, 3, 4]);
     expect((await Promise.all(failing)).map(({ kind }) => kind)).toEqual([
-      'cancelled', 'user', 'unknown-method', 'invalid-payload', 'send-failed', 'cancelled', 'cancelled',
+      'cancelled',
+      'user',
+      'unknown-method',
+      'invalid-payload',
+      'send-failed',
+      'cancelled',
+      'cancelled',
     ]);
     expect(await idem('still')).toBe('still');
   });
 });
 
 describe('outcome.unknown-method', () => {
-  it.each(['initiator', 'acceptor'] as const)('[outcome.unknown-method] the %s calls what the other does not serve, and the connection stays up', async (role) => {
-    const { session, accepted } = await connectPeers({ server: { services: [lab()] }, client: { services: [lab()] } });
-    const caller = role === 'initiator' ? session : accepted;
-    const Other = defineService('Lab', { walk: method() });
-    const failure = await failureOf(caller.client(Other).walk());
-    expect(failure).toMatchObject({ kind: 'unknown-method', retryable: false });
-    expect(failure.message).toContain('Lab.walk');
-    expect(await caller.client(Lab).run('up')).toBe('up');
-  });
+  it.each(['initiator', 'acceptor'] as const)(
+    '[outcome.unknown-method] the %s calls what the other does not serve, and the connection stays up',
+    async (role) => {
+      const { session, accepted } = await connectPeers({ server: { services: [lab()] }, client: { services: [lab()] } });
+      const caller = role === 'initiator' ? session : accepted;
+      const Other = defineService('Lab', { walk: method() });
+      const failure = await failureOf(caller.client(Other).walk());
+      expect(failure).toMatchObject({ kind: 'unknown-method', retryable: false });
+      expect(failure.message).toContain('Lab.walk');
+      expect(await caller.client(Lab).run('up')).toBe('up');
+    },
+  );
 
   it('[outcome.unknown-method] a side without services knows no method', async () => {
     const { accepted } = await connectPeers();
@@ -214,97 +277,11 @@ describe('outcome.unknown-method', () => {
   });
 });
 
-describe('outcome.invalid-payload', () => {
-  const Shop = defineService('Shop', {
-    order: method({
-      input: z.object({ items: z.array(z.object({ sku: z.string() })) }),
-      output: z.object({ total: z.number() }),
-      error: z.object({ code: z.enum(['sold-out']) }),
-    }),
-  });
-  const good = { items: [{ sku: 'a' }] };
-
-  function shop(handler: (input: unknown, context: { fail(error: never): never }) => unknown): ListenOptions & { ran: () => number } {
-    let runs = 0;
-    const counted = (input: unknown, context: { fail(error: never): never }) => {
-      runs++;
-      return handler(input, context) as never;
-    };
-    return { services: [implement(Shop, { order: counted })], ran: () => runs };
-  }
-
-  it('[outcome.invalid-payload] an input that does not fit is refused before it is sent, with path and reason', async () => {
-    const { ran, ...server } = shop(() => ({ total: 1 }));
-    const { session, sent } = await connectPeers({ server });
-    const failure = await failureOf(session.client(Shop).order({ items: [{ sku: 'a' }, { sku: 5 as never }] }));
-    expect(failure).toMatchObject({ kind: 'invalid-payload', reason: 'items[1].sku', retryable: false });
-    expect(failure.message).toMatch(/^Shop\.order: items\[1\]\.sku: .*string/);
-    expect(sent('initiator', 'call')).toEqual([]);
-    expect(ran()).toBe(0);
-  });
-
-  it.each<[string, Uint8Array, string, RegExp]>([
-    ['do not fit the schema', encodeValue({ items: [{ sku: 5 }] }), 'items[0].sku', /Shop\.order: items\[0\]\.sku: .*string/],
-    ['are of another kind altogether', encodeValue('items'), 'input', /input: .*object/],
-    ['are nothing', encodeValue(undefined), 'input', /input/],
-    ['are no value', new Uint8Array([0xc1]), 'malformed', /do not decode/],
-    ['are cut off', encodeValue(good).subarray(0, 6), 'malformed', /do not decode/],
-    ['are two values', new Uint8Array([0x01, 0x02]), 'malformed', /do not decode/],
-    ['are empty', new Uint8Array(0), 'malformed', /do not decode/],
-  ])('[outcome.invalid-payload] a handler is not run for arguments that %s', async (_what, args, reason, message) => {
-    const { ran, ...server } = shop(() => ({ total: 1 }));
-    const { peer } = await attackServer(server);
-    peer.send(call(1, { methodId: Shop.methods.order.id, args }));
-    expect(await peer.next('response')).toMatchObject({ ok: false, error: { kind: 'invalid-payload', reason, message: expect.stringMatching(message) as string } });
-    expect(ran()).toBe(0);
-    peer.send(call(3, { methodId: Shop.methods.order.id, args: encodeValue(good) }));
-    expect(await peer.next('response')).toMatchObject(result(3, { total: 1 }));
-  });
-
-  it.each<[string, (input: unknown, context: { fail(error: never): never }) => unknown, RegExp]>([
-    ['a result', () => ({ total: 'free' }), /Shop\.order: output total does not fit.*number/],
-    ['no result', () => undefined, /Shop\.order: output {2}does not fit/],
-    ['a failure', (_input, context) => context.fail({ code: 'gone' } as never), /Shop\.order: error code does not fit/],
-  ])('[outcome.invalid-payload] %s that does not fit its schema is the handler\'s fault: a throw', async (_what, handler, told) => {
-    const { ran, ...server } = shop(handler);
-    const { session, handlerErrors } = await connectPeers({ server });
-    expect(await failureOf(session.client(Shop).order(good))).toMatchObject({ kind: 'cancelled', reason: 'handler-failed' });
-    expect(handlerErrors.map(String)).toEqual([expect.stringMatching(told)]);
-    expect(ran()).toBe(1);
-  });
-
-  it.each<[string, object, string]>([
-    ['a result that does not fit', { ok: true, result: encodeValue({ total: 'free' }) }, 'result.total'],
-    ['a result that does not decode', { ok: true, result: new Uint8Array([0xc1]) }, 'result'],
-    ['a failure that does not fit', { ok: false, error: { kind: 'user', message: '', data: encodeValue({ code: 5 }) } }, 'error.code'],
-    ['a failure that does not decode', { ok: false, error: { kind: 'user', message: '', data: new Uint8Array(0) } }, 'error'],
-  ])('[outcome.invalid-payload] the caller checks too: %s of a peer of another version', async (_what, answer, reason) => {
-    const { session, peer } = await attackClient();
-    const failing = failureOf(session.client(Shop).order(good));
-    await peer.next('call');
-    peer.send(Object.assign(result(1), answer));
-    expect(await failing).toMatchObject({ kind: 'invalid-payload', reason });
-    expect(session.status).toBe('connected');
-  });
-
-  it('[outcome.invalid-payload] a schema that throws refuses the call on either side, and is not a peer\'s fault', async () => {
-    const input = { '~standard': { version: 1 as const, vendor: 'test', validate: () => { throw new RangeError('mine'); } } };
-    const Broken = defineService('Broken', { m: method({ input }) });
-    const { session, sent } = await connectPeers();
-    expect(await failureOf(session.client(Broken).m('x'))).toMatchObject({ kind: 'invalid-payload', cause: new RangeError('mine') });
-    expect(sent('initiator', 'call')).toEqual([]);
-    const { peer, serverLog } = await attackServer({ services: [implement(Broken, { m: () => {} })] });
-    peer.send(call(1, { methodId: Broken.methods.m.id }));
-    const response = await peer.next('response');
-    expect(response).toMatchObject({ ok: false, error: { kind: 'invalid-payload' } });
-    expect(JSON.stringify(response)).not.toContain('mine');
-    expect(serverLog).toEqual([expect.objectContaining({ event: 'schema-error', error: new RangeError('mine') })]);
-  });
-});
-
 describe('outcome.private', () => {
   const secret = 'S3CRET-path-of-the-database';
-  const leaks: LabHandler = () => { throw Object.assign(new Error(`cannot open ${secret}`), { path: secret }); };
+  const leaks: LabHandler = () => {
+    throw Object.assign(new Error(`cannot open ${secret}`), { path: secret });
+  };
 
   it.each(['run', 'idem', 'persist'] as const)('[outcome.private] what a handler of %s throws by accident stays at home', async (name) => {
     const { session, network, handlerErrors, serverLog } = await connectPeers({ server: { services: [lab(leaks)] } });
@@ -327,7 +304,11 @@ describe('outcome.private', () => {
   it('[outcome.private] onHandlerError is told of which call', async () => {
     const told: unknown[] = [];
     const { session } = await connectPeers({
-      server: { services: [lab(oh)], onHandlerError: (error, { service, method: name, operationId, requestId }) => told.push([String(error), service, name, operationId, requestId]) },
+      server: {
+        services: [lab(oh)],
+        onHandlerError: (error, { service, method: name, operationId, requestId }) =>
+          told.push([String(error), service, name, operationId, requestId]),
+      },
     });
     await failureOf(session.client(Lab).run(undefined, { operationId: 'order-42' }));
     expect(told).toEqual([['Error: oh', 'Lab', 'run', 'order-42', 1]]);

@@ -12,7 +12,12 @@ function untouchable(): { store: OperationStore; asked: string[] } {
   const asked: string[] = [];
   const store = memoryStore();
   for (const name of ['lookup', 'admit', 'seal', 'release', 'forget', 'settled', 'fence'] as const) {
-    Object.assign(store, { [name]: () => { asked.push(name); throw new Error(`asked to ${name}`); } });
+    Object.assign(store, {
+      [name]: () => {
+        asked.push(name);
+        throw new Error(`asked to ${name}`);
+      },
+    });
   }
   return { store, asked };
 }
@@ -27,9 +32,13 @@ describe.each([
   it('[retry.off] no message in either direction carries an operation id, a series or an acknowledgement', async () => {
     const { store, asked } = untouchable();
     const seen: unknown[] = [];
-    const keep: LabHandler = (input, { operationId }) => { seen.push(operationId); return input; };
+    const keep: LabHandler = (input, { operationId }) => {
+      seen.push(operationId);
+      return input;
+    };
     const { session, accepted, sent, clock } = await connectPeers({
-      client: { ...client, services: [lab(keep)], store }, server: { ...server, services: [lab(keep)], store },
+      client: { ...client, services: [lab(keep)], store },
+      server: { ...server, services: [lab(keep)], store },
     });
     for (const caller of [session, accepted]) {
       const { run, idem, persist } = caller.client(Lab);
@@ -55,7 +64,8 @@ describe('retry.off', () => {
   const limits = { maxConcurrentRequests: 3, maxPayload: 65_536, maxConnections: 0, maxInitialCredit: 0 };
 
   it.each(['the link is lost', 'we close', 'the peer closes', 'the peer is gone without a word'] as const)(
-    '[retry.off] [outcome.retryable] pending calls fail connection-closed when %s, retryable only where that is harmless', async (end) => {
+    '[retry.off] [outcome.retryable] pending calls fail connection-closed when %s, retryable only where that is harmless',
+    async (end) => {
       const { session, peer, network } = await attackClient({}, { ...withoutRetry, limits });
       const client = session.client(Lab);
       const failing = [client.run(), client.persist(), client.idem(), client.run('never sent'), client.persist('never sent')].map(failureOf);
@@ -88,24 +98,39 @@ describe('retry.off', () => {
     expect(accepted.counters).toMatchObject({ zombies: 0, lateResults: 3 });
   });
 
-  it.each(['run', 'idem', 'persist'] as const)('[retry.off] a cancel aborts the handler of %s: there is no operation that could run on', async (name) => {
-    const { handler, calls } = gated();
-    const { session, settle, sent } = await connectPeers({ client: { retry: false }, server: { services: [lab(handler)] } });
-    const given = new AbortController();
-    const failing = failureOf(session.client(Lab)[name](1, { signal: given.signal }));
-    await settle();
-    given.abort();
-    expect((await failing).kind).toBe('cancelled');
-    await settle();
-    expect(calls[0]?.call.signal.aborted).toBe(true);
-    expect(sent('acceptor', 'response')).toEqual([expect.objectContaining({ ok: false, error: expect.objectContaining({ kind: 'cancelled' }) as unknown })]);
-    expect(sent('initiator', 'cancel').map(({ operationId }) => operationId)).toEqual([undefined]);
-  });
+  it.each(['run', 'idem', 'persist'] as const)(
+    '[retry.off] a cancel aborts the handler of %s: there is no operation that could run on',
+    async (name) => {
+      const { handler, calls } = gated();
+      const { session, settle, sent } = await connectPeers({ client: { retry: false }, server: { services: [lab(handler)] } });
+      const given = new AbortController();
+      const failing = failureOf(session.client(Lab)[name](1, { signal: given.signal }));
+      await settle();
+      given.abort();
+      expect((await failing).kind).toBe('cancelled');
+      await settle();
+      expect(calls[0]?.call.signal.aborted).toBe(true);
+      expect(sent('acceptor', 'response')).toEqual([
+        expect.objectContaining({ ok: false, error: expect.objectContaining({ kind: 'cancelled' }) as unknown }),
+      ]);
+      expect(sent('initiator', 'cancel').map(({ operationId }) => operationId)).toEqual([undefined]);
+    },
+  );
 
-  it('[retry.off] a handler\'s value, failure or throw is told as ever', async () => {
+  it("[retry.off] a handler's value, failure or throw is told as ever", async () => {
     const { session } = await connectPeers({
       client: { retry: false },
-      server: { services: [lab({ idem: (input, context) => context.fail(input), run: (input) => { if (input === 'throw') throw new Error('oh'); return input; } })] },
+      server: {
+        services: [
+          lab({
+            idem: (input, context) => context.fail(input),
+            run: (input) => {
+              if (input === 'throw') throw new Error('oh');
+              return input;
+            },
+          }),
+        ],
+      },
     });
     const client = session.client(Lab);
     expect(await client.run('value')).toBe('value');

@@ -17,7 +17,10 @@ const OTHER_SCOPE = new Uint8Array(32).fill(8);
 /** Every peer is who it says it is. */
 const AS_TOLD: ListenOptions = { authenticate: (credentials) => credentials as Principal };
 
-interface Caller { scope: Uint8Array; credentials?: unknown }
+interface Caller {
+  scope: Uint8Array;
+  credentials?: unknown;
+}
 
 async function connectBoth(peers: OperationPeers, one: Caller, other: Caller): Promise<[Peer, Peer]> {
   return [await peers.connect(one), await peers.connect(other)];
@@ -25,7 +28,11 @@ async function connectBoth(peers: OperationPeers, one: Caller, other: Caller): P
 
 const SAME: [string, Caller, Caller][] = [
   ['scope and principal', { scope: SCOPE, credentials: 'ann' }, { scope: SCOPE.slice(), credentials: 'ann' }],
-  ['scope and id of the principal', { scope: SCOPE, credentials: { id: 'ann', roles: ['a'] } }, { scope: SCOPE, credentials: { id: 'ann', roles: [] } }],
+  [
+    'scope and id of the principal',
+    { scope: SCOPE, credentials: { id: 'ann', roles: ['a'] } },
+    { scope: SCOPE, credentials: { id: 'ann', roles: [] } },
+  ],
   ['scope, and a principal that is an id or has it', { scope: SCOPE, credentials: 'ann' }, { scope: SCOPE, credentials: { id: 'ann' } }],
 ];
 
@@ -38,7 +45,7 @@ const DIFFERENT: [string, Caller, Caller][] = [
 ];
 
 describe('two sessions', () => {
-  it.each(SAME)('[op.scope] of the same %s attach to each other\'s live operations, and are given their outcomes', async (_what, left, right) => {
+  it.each(SAME)("[op.scope] of the same %s attach to each other's live operations, and are given their outcomes", async (_what, left, right) => {
     await using peers = await operationPeers({ server: AS_TOLD });
     const [one, other] = await connectBoth(peers, left, right);
     const asked = [one.ask('persist', 'x'), other.ask('persist', 'x')];
@@ -72,7 +79,7 @@ describe('two sessions', () => {
     expect(one.scope).not.toEqual(other.scope);
   });
 
-  it('[op.scope] of different scopes do not meet under numbers either, though one names the other\'s series', async () => {
+  it("[op.scope] of different scopes do not meet under numbers either, though one names the other's series", async () => {
     await using peers = await operationPeers();
     const [one, other] = await connectBoth(peers, { scope: SCOPE }, { scope: OTHER_SCOPE });
     one.ask('volatile');

@@ -4,12 +4,12 @@
  */
 import { onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
-import type { ConnectOptions, Link, ListenOptions, LogEntry, Server, Session } from 'statewire';
-import type { MemoryAddress, MemoryNetwork } from 'statewire/memory';
+import type { ConnectOptions, Link, ListenOptions, LogEntry, Session } from 'statewire';
+import type { MemoryNetwork } from 'statewire/memory';
 import { decodeMessages, encodeMessages, encodeValue, MAGIC, methodId, PROTOCOL_VERSION } from 'statewire/wire';
 import type { CallMessage, HelloMessage, Message, ResponseMessage, WelcomeMessage } from 'statewire/wire';
 import { deferred, lab, makeWorld, PLACE } from './peers.ts';
-import type { World } from './peers.ts';
+import type { LabHandler } from './peers.ts';
 
 type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
 
@@ -18,24 +18,50 @@ const LIMITS = { maxConcurrentRequests: 256, maxPayload: 16 * 1024 * 1024, maxCo
 /** A hello that is in order, but for what is given. */
 export function hello(change: Partial<HelloMessage> = {}): HelloMessage {
   return {
-    type: 'hello', version: PROTOCOL_VERSION, role: 'initiator', parity: 'odd', limits: LIMITS, features: { retry: true, resume: false },
-    scope: new Uint8Array(32).fill(7), series: '00112233445566ff', dial: 1, storeIdentity: 'scripted', ...change,
+    type: 'hello',
+    version: PROTOCOL_VERSION,
+    role: 'initiator',
+    parity: 'odd',
+    limits: LIMITS,
+    features: { retry: true, resume: false },
+    scope: new Uint8Array(32).fill(7),
+    series: '00112233445566ff',
+    dial: 1,
+    storeIdentity: 'scripted',
+    ...change,
   };
 }
 
 /** A welcome that is in order, but for what is given. */
 export function welcome(change: Partial<WelcomeMessage> = {}): WelcomeMessage {
   return {
-    type: 'welcome', version: PROTOCOL_VERSION, role: 'acceptor', parity: 'even', limits: LIMITS, features: { retry: true, resume: false },
-    sessionId: 'scripted-session', series: 'ff66554433221100', storeIdentity: 'scripted', retentionMs: 900_000, resumed: false, ...change,
+    type: 'welcome',
+    version: PROTOCOL_VERSION,
+    role: 'acceptor',
+    parity: 'even',
+    limits: LIMITS,
+    features: { retry: true, resume: false },
+    sessionId: 'scripted-session',
+    series: 'ff66554433221100',
+    storeIdentity: 'scripted',
+    retentionMs: 900_000,
+    resumed: false,
+    ...change,
   };
 }
 
 /** A call of `Lab.run` with operation id = request id, but for what is given. */
 export function call(requestId: number, change: Partial<CallMessage> = {}): CallMessage {
   return {
-    type: 'call', connectionId: 0, requestId, methodId: methodId('Lab', 'run'), operationId: requestId, channels: [], metadata: [],
-    args: encodeValue(undefined), ...change,
+    type: 'call',
+    connectionId: 0,
+    requestId,
+    methodId: methodId('Lab', 'run'),
+    operationId: requestId,
+    channels: [],
+    metadata: [],
+    args: encodeValue(undefined),
+    ...change,
   };
 }
 
@@ -119,41 +145,60 @@ export class ScriptedPeer {
   }
 }
 
-export interface Attacked extends World {
-  readonly server: Server<MemoryAddress>;
-  /** The server's session with the peer. */
-  readonly accepted: Session;
-  readonly peer: ScriptedPeer;
-  readonly serverLog: LogEntry[];
-  readonly handlerErrors: unknown[];
-}
-
-/** A server of this runtime, and a scripted initiator that has been welcomed. */
-export async function attackServer(options: ListenOptions = {}, change: Partial<HelloMessage> = {}): Promise<Attacked> {
+/** A server of this runtime, and a scripted peer that has dialled it and said nothing yet. */
+export async function dialServer(options: ListenOptions = {}) {
   const world = makeWorld();
   const serverLog: LogEntry[] = [];
   const handlerErrors: unknown[] = [];
-  const { clock, network } = world;
-  const log = (entry: LogEntry) => serverLog.push(entry);
-  const onHandlerError = (error: unknown) => handlerErrors.push(error);
-  const server = await listen(network.listener(PLACE), { clock, log, onHandlerError, services: [lab()], ...options });
+  const sessions: Session[] = [];
+  /** The inputs that the default service was called with. */
+  const started: unknown[] = [];
+  const keep: LabHandler = (input) => {
+    started.push(input);
+    return input;
+  };
+  const server = await listen(world.network.listener(PLACE), {
+    clock: world.clock,
+    log: (entry) => serverLog.push(entry),
+    onHandlerError: (error) => handlerErrors.push(error),
+    onSession: (session) => sessions.push(session),
+    services: [lab(keep)],
+    ...options,
+  });
   onTestFinished(() => server.close());
-  const peer = await ScriptedPeer.connect(network, change);
-  const [accepted] = server.sessions.values();
-  return { ...world, server, accepted: accepted as Session, peer, serverLog, handlerErrors };
+  return { ...world, server, peer: await ScriptedPeer.dial(world.network), serverLog, handlerErrors, sessions, started };
 }
 
-/** A client of this runtime, and a scripted acceptor that has welcomed it. */
-export async function attackClient(options: ConnectOptions = {}, change: Partial<WelcomeMessage> = {}): Promise<World & { session: Session; peer: ScriptedPeer }> {
+/** The same, with the peer welcomed: `accepted` is the server's session with it. */
+export async function attackServer(options: ListenOptions = {}, change: Partial<HelloMessage> = {}) {
+  const dialled = await dialServer(options);
+  dialled.peer.send(hello(change));
+  await dialled.peer.next('welcome');
+  const [accepted] = dialled.server.sessions.values();
+  return { ...dialled, accepted: accepted as Session };
+}
+
+/** A client of this runtime that has dialled a scripted peer, whose answer it waits for. */
+export async function acceptClient(options: ConnectOptions = {}) {
   const world = makeWorld();
+  const clientLog: LogEntry[] = [];
   const { arrival } = await ScriptedPeer.listen(world.network);
-  const connecting = connect(world.network.connector(PLACE), { clock: world.clock, ...options });
-  const peer = await arrival;
-  await peer.next('hello');
-  peer.send(welcome(change));
-  const session = await connecting;
-  onTestFinished(() => session.close());
-  return { ...world, session, peer };
+  const connecting = connect(world.network.connector(PLACE), { clock: world.clock, log: (entry) => clientLog.push(entry), ...options });
+  onTestFinished(() =>
+    connecting.then(
+      (session) => session.close(),
+      () => {},
+    ),
+  );
+  return { ...world, connecting, peer: await arrival, clientLog };
+}
+
+/** The same, with the client welcomed by the peer. */
+export async function attackClient(options: ConnectOptions = {}, change: Partial<WelcomeMessage> = {}) {
+  const accepted = await acceptClient(options);
+  await accepted.peer.next('hello');
+  accepted.peer.send(welcome(change));
+  return { ...accepted, session: await accepted.connecting };
 }
 
 /** The bytes of a hello whose version is another one: magic and version stand first in each. */

@@ -6,7 +6,7 @@ interface Found {
   readonly path: string;
 }
 
-/** Where in `root` the secret can be read, by string or by bytes; undefined where it cannot. Getters are not called, `#private` fields are out of reach. */
+/** Where in `root` the secret can be read, as text or bytes; undefined where it cannot. Getters are not called, `#private` fields are out of reach. */
 export function findSecret(root: unknown, secret: string): Found | undefined {
   const seen = new Set<unknown>();
   const queue: { value: unknown; path: string }[] = [{ value: root, path: '$' }];
@@ -15,7 +15,8 @@ export function findSecret(root: unknown, secret: string): Found | undefined {
     if (shows(value, secret)) return { path };
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue;
     seen.add(value);
-    if (value instanceof Map || value instanceof Set) for (const entry of value) queue.push({ value: entry, path: `${path}<${value.constructor.name}>` });
+    if (value instanceof Map || value instanceof Set)
+      for (const entry of value) queue.push({ value: entry, path: `${path}<${value.constructor.name}>` });
     for (const key of Reflect.ownKeys(value)) {
       const property = Reflect.getOwnPropertyDescriptor(value, key);
       if (property !== undefined && 'value' in property) queue.push({ value: property.value, path: `${path}.${String(key)}` });

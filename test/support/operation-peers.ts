@@ -5,7 +5,19 @@
  */
 import { connect, defineService, implement, listen, method, RpcError } from 'statewire';
 import type {
-  CallContext, CallOptions, Client, ConnectOptions, Connector, Handlers, Link, ListenOptions, LogEntry, Server, ServiceImplementation, Session, StandardSchemaV1,
+  CallContext,
+  CallOptions,
+  Client,
+  ConnectOptions,
+  Connector,
+  Handlers,
+  Link,
+  ListenOptions,
+  LogEntry,
+  Server,
+  ServiceImplementation,
+  Session,
+  StandardSchemaV1,
 } from 'statewire';
 import { memoryNetwork } from 'statewire/memory';
 import type { MemoryNetwork, TapEvent } from 'statewire/memory';

@@ -22,7 +22,11 @@ const echo: LabHandler = (input) => input;
 
 /** `Lab`, answered by one handler, or by one each; those not given echo. */
 export function lab(handlers: LabHandler | { run?: LabHandler; idem?: LabHandler; persist?: LabHandler } = {}): ServiceImplementation {
-  const { run = echo, idem = echo, persist = echo } = typeof handlers === 'function' ? { run: handlers, idem: handlers, persist: handlers } : handlers;
+  const {
+    run = echo,
+    idem = echo,
+    persist = echo,
+  } = typeof handlers === 'function' ? { run: handlers, idem: handlers, persist: handlers } : handlers;
   return implement(Lab, { run, idem, persist });
 }
 
@@ -56,7 +60,10 @@ export function gated(): { handler: LabHandler; calls: (Deferred<unknown> & { in
 
 /** What a promise rejects with, which must be an RpcError. */
 export async function failureOf(promise: Promise<unknown>): Promise<RpcError> {
-  const outcome = await promise.then((value) => ({ value }), (error: unknown) => ({ error }));
+  const outcome = await promise.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
   expect(outcome).toHaveProperty('error');
   const { error } = outcome as { error: unknown };
   expect(error).toBeInstanceOf(RpcError);

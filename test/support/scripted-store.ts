@@ -4,7 +4,16 @@
  */
 import { memoryStore } from '../../src/store/memory.ts';
 import type { MemoryStore } from '../../src/store/memory.ts';
-import type { Admission, AdmitOptions, Lookup, MaybePromise, OperationKey, OperationSignature, OperationStore, ReleaseReason } from '../../src/store/store.ts';
+import type {
+  Admission,
+  AdmitOptions,
+  Lookup,
+  MaybePromise,
+  OperationKey,
+  OperationSignature,
+  OperationStore,
+  ReleaseReason,
+} from '../../src/store/store.ts';
 
 /** The methods that a script may bend. */
 export type StoreMethod = 'open' | 'lookup' | 'admit' | 'seal' | 'release' | 'forget' | 'settled' | 'sweep' | 'close';
@@ -138,7 +147,9 @@ export class ScriptedStore implements OperationStore {
 
   async settled(key: OperationKey, signal: AbortSignal): Promise<Admission> {
     const answered = (async () => this.#do({ method: 'settled', key }, () => this.records.settled(key, signal)))();
-    const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('nobody waits any more')), { once: true }));
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => reject(new Error('nobody waits any more')), { once: true }),
+    );
     return Promise.race([answered, aborted]);
   }
 

@@ -1,0 +1,94 @@
+/** What `connect` and `listen` refuse before they touch anything, each with the path of what is wrong. */
+import { describe, expect, it } from 'vitest';
+import { connect, defineService, implement, listen, memoryStore, method } from 'statewire';
+import { lab, makeWorld, PLACE } from '../support/peers.ts';
+
+const clock = { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} };
+
+/** What either side may say: the path, and values that make no sense there. */
+const wrong: [string, unknown[]][] = [
+  ['maxConcurrentRequests', [0, -1, 1.5, '5', NaN, null, 2 ** 31]],
+  ['maxQueuedRequests', [-1, 0.5, Infinity, true]],
+  ['maxConnections', [-1, 2 ** 40]],
+  ['maxInitialCredit', [-1, 'many']],
+  ['maxPayload', [65_535, 0, 2 ** 31, '1MB']],
+  ['handshakeTimeoutMs', [0, -5, 2 ** 31, '10s', null]],
+  ['handlerTimeoutMs', [0, -1, NaN, Infinity, 2 ** 31, '1s', null]],
+  ['retry', ['yes', 1, null]],
+  ['exposeErrors', ['no', 0]],
+  ['authenticate', [{}, 'alice', null]],
+  ['onHandlerError', [{}, null]],
+  ['log', [console, null]],
+  ['store', ['memory', 5, null]],
+  ['credentials', [() => {}, Symbol('s'), { deep: [() => {}] }, new Uint8Array(70_000)]],
+  ['services', [{}, 'Bank', null]],
+  ['services[0]', [[{}], [null], [defineService('S', { m: method() })], ['Bank']]],
+  ['services[1]', [[lab(), { methods: {} }]]],
+  ['middleware', [() => {}, {}]],
+  ['middleware[0]', [[5], [null], [{}]]],
+  ['middleware[1]', [[() => {}, 'log']]],
+  ['clock', [5, null, Date]],
+  ['clock.now', [{ ...clock, now: 0 }]],
+  ['clock.setTimeout', [{ ...clock, setTimeout: undefined }]],
+  ['clock.clearTimeout', [{ now: () => 0, setTimeout: () => 0 }]],
+  ['store.open', [{}]],
+  ['store.settled', [Object.assign(memoryStore(), { settled: 5 })]],
+  ['random', ['dice', null]],
+  ['random.number', [{ bytes: () => new Uint8Array(0) }]],
+  ['random.bytes', [{ number: () => 0 }]],
+  ['inspect', [5, 'yes', null, { next: 5 }]],
+];
+
+const cases = wrong.flatMap(([path, values]) => values.map((value) => [path, value] as const));
+
+/** The option itself, of the path of a part of it. */
+const optionOf = (path: string) => path.split(/[.[]/)[0] as string;
+
+describe.each(['connect', 'listen'] as const)('%s', (verb) => {
+  const attempt = (options: unknown) => {
+    const { network } = makeWorld();
+    return verb === 'connect' ? connect(network.connector(PLACE), options as never) : listen(network.listener(PLACE), options as never);
+  };
+
+  it.each(cases)('refuses options.%s: %o', async (path, value) => {
+    const error = await attempt({ [optionOf(path)]: value }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toContain(`options.${path} `);
+  });
+
+  it('refuses two methods of one id, naming both', async () => {
+    // Found by trying m0, m1, m2 …
+    const [One, Two] = [defineService('S', { m68609: method() }), defineService('S', { m629026: method() })];
+    const services = [implement(One, { m68609: () => {} }), implement(Two, { m629026: () => {} })];
+    await expect(attempt({ services })).rejects.toThrow(/S\.m68609 and S\.m629026 have the same id/);
+    await expect(attempt({ services: [lab(), lab()] })).rejects.toThrow(TypeError);
+  });
+
+  it('takes every option as undefined', async () => {
+    const options = Object.fromEntries([...new Set(wrong.map(([path]) => optionOf(path))), 'scope', 'onSession'].map((name) => [name, undefined]));
+    const { network } = makeWorld();
+    const server = await listen(network.listener(PLACE), options);
+    await (await connect(network.connector(PLACE), options)).close();
+    await server.close();
+  });
+});
+
+it.each([null, 5, {}, { connect: 5 }])('connect refuses %o for a connector, listen for a listener', async (given) => {
+  await expect(connect(given as never)).rejects.toThrow(/connector/);
+  await expect(listen(given as never)).rejects.toThrow(/listener/);
+});
+
+it.each([[new Uint8Array(15)], ['a secret of many characters'], [[1, 2, 3]], [new Uint8Array(1_025)], [null]])(
+  'connect refuses a scope of %o',
+  async (scope) => {
+    const { network } = makeWorld();
+    const error = await connect(network.connector(PLACE), { scope: scope as never }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toContain('options.scope ');
+  },
+);
+
+it.each([5, {}, null])('listen refuses an onSession of %o', async (onSession) => {
+  const { network } = makeWorld();
+  await expect(listen(network.listener(PLACE), { onSession: onSession as never })).rejects.toThrow(/options\.onSession /);
+});
