@@ -38,6 +38,11 @@ export class InboundAttempt {
     this.actor = responses.spawn(inbound.host.actors, { key: message.requestId, input: undefined, owner: this, parent: inbound.parent });
   }
 
+  /** How inspectors see it in an event: it is the runtime's own, and cyclic. */
+  toJSON(): { readonly requestId: number } {
+    return { requestId: this.message.requestId };
+  }
+
   /** What the handler adds for its caller. */
   get responseMetadata(): MetadataBuilder {
     return (this.#responseMetadata ??= new MetadataBuilder());

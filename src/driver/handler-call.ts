@@ -11,7 +11,7 @@ import type { MetadataFlags } from '../metadata.ts';
 import { MetadataView } from '../metadata.ts';
 import { validate } from '../schema.ts';
 import type { StandardSchemaV1, Validated } from '../schema.ts';
-import { encodeValue } from '../wire/index.ts';
+import { packValue } from '../wire/index.ts';
 import type { MetadataValue } from '../wire/index.ts';
 import { isPromise, settle } from './maybe.ts';
 import type { LiveOperation } from './operation.ts';
@@ -90,7 +90,7 @@ export class HandlerCall implements CallContext<unknown> {
   fail(error: unknown): never {
     if (this.#phase === 'running') {
       this.#phase = 'failing';
-      this.#validated(this.#operation.method.error, error, 'error', (data) => userFailure(this.#fitting(encodeValue(data))));
+      this.#validated(this.#operation.method.error, error, 'error', (data) => userFailure(this.#fitting(packValue(data))));
     } else {
       this.#answeredAgain(new Error(`${this.service}.${this.method} called fail() after it had answered`));
     }
@@ -220,7 +220,7 @@ export class HandlerCall implements CallContext<unknown> {
   #encodeResult(value: unknown): Outcome {
     const { owner, method } = this.#operation;
     if (!method.persist && owner !== undefined) return { ok: true, result: owner.encodeResult(value) };
-    return { ok: true, result: this.#fitting(encodeValue(value)) };
+    return { ok: true, result: this.#fitting(packValue(value)) };
   }
 
   /** Throws for more bytes than the caller takes. */

@@ -10,6 +10,7 @@ import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { MessageTooLargeError } from '../wire/index.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
+import { unwatch, watch } from './abort-watch.ts';
 import type { Outbound } from './outbound.ts';
 import { readResponse } from './response-reader.ts';
 import type { Handover } from './sender.ts';
@@ -59,7 +60,6 @@ export class OutboundCall implements Handover {
   readonly #options: CallOptions;
   readonly #waiter: CallWaiter;
   #timeout: unknown = undefined;
-  #onAbort: (() => void) | undefined = undefined;
 
   constructor(outbound: Outbound, method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }) {
     const { host } = outbound;
@@ -89,10 +89,11 @@ export class OutboundCall implements Handover {
       };
       this.#timeout = this.outbound.host.endpoint.options.clock.setTimeout(expired, timeoutMs);
     }
-    if (signal !== undefined) {
-      this.#onAbort = () => this.actor.send({ type: 'aborted', reason: 'aborted', cause: signal.reason });
-      signal.addEventListener('abort', this.#onAbort, { once: true });
-    }
+    if (signal !== undefined) watch(signal, this);
+  }
+
+  abortedBy(signal: AbortSignal): void {
+    this.actor.send({ type: 'aborted', reason: 'aborted', cause: signal.reason });
   }
 
   handed(): void {
@@ -128,7 +129,7 @@ export class OutboundCall implements Handover {
 
   #done(): void {
     if (this.#timeout !== undefined) this.outbound.host.endpoint.options.clock.clearTimeout(this.#timeout);
-    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#options.signal !== undefined) unwatch(this.#options.signal, this);
     this.outbound.finished(this);
   }
 }

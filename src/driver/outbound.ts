@@ -9,7 +9,7 @@ import type { driverMachine } from '../machines/driver.ts';
 import type { RequestEvent, ResponseVerdict } from '../machines/request.ts';
 import { NO_METADATA, toMetadata } from '../metadata.ts';
 import { validate } from '../schema.ts';
-import { encodeValue } from '../wire/index.ts';
+import { packValue } from '../wire/index.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
 import type { DriverHost } from './host.ts';
 import { settle } from './maybe.ts';
@@ -107,7 +107,7 @@ export class Outbound {
     try {
       if (this.#queue.size >= maxQueuedRequests) throw new QueueFullError(`${maxQueuedRequests} calls wait already (maxQueuedRequests)`);
       // Encoded at once: the user hears of a bad value now, and may change the object while the call waits.
-      call.args = encodeValue(call.input);
+      call.args = packValue(call.input);
       call.input = undefined;
     } catch (error) {
       call.actor.send({ type: 'sendFailed', error });

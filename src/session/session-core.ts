@@ -276,13 +276,18 @@ export class SessionCore {
         begin: () => this.#begin(),
         drain: ({ context }) => this.#drain(context.graceMs),
         cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
-        noteEnding: ({ event }) => (this.#ending ??= event as Ending),
+        noteEnding: ({ event }) => this.#noteEnding(event as Ending),
         end: () => this.#end(),
       },
     });
     const { clock, handshakeTimeoutMs } = endpoint.options;
     const id = `session:${toHex(endpoint.options.random.bytes(8))}`;
     return stockActor(provided, { id, input: { role, handshakeTimeoutMs }, parent, clock: parent === undefined ? clock : undefined });
+  }
+
+  /** The first reason stands, unless the peer breaks a rule while the session closes: it is told. */
+  #noteEnding(event: Ending): void {
+    if (this.#ending === undefined || event.type === 'protocolError') this.#ending = event;
   }
 
   #greet(): void {

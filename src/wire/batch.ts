@@ -46,6 +46,16 @@ function reserve(bytes: number): void {
   writer.begin(target, start);
 }
 
+/** Encodes one value where the messages are: a view, valid for ever, that needs no buffer of its own. Throws ValueError. */
+export function packValue(value: unknown): Uint8Array {
+  reserve(measure(value) + PACKING_MARGIN_BYTES);
+  const end = packInto(target, start, value);
+  // Grown since it was measured, or measured so generously that its buffer is not worth keeping.
+  if (end < 0 || (target !== slab && target.length > 2 * end)) return encodeValue(value);
+  if (target === slab) used = end;
+  return new Uint8Array(target.buffer, target.byteOffset + start, end - start);
+}
+
 export interface MessageBatchOptions {
   /** Bytes the peer takes in one payload (the `maxPayload` of its limits). */
   readonly maxPayload: number;

@@ -47,3 +47,5 @@ export const EXTENSION_BIGINT = 0x42;
 export const EXTENSION_MAP = 0x4d;
 export const EXTENSION_SET = 0x53;
 export const EXTENSION_TIMESTAMP = 0xff;
+/** Never on the wire: how value-scan.ts hands msgpackr the strings it would misread. */
+export const EXTENSION_TEXT = 0x54;

@@ -21,8 +21,8 @@ import {
 import { MAGIC, PROTOCOL_VERSION } from './messages.ts';
 import type { Message, Metadata, MetadataEntry, MetadataValue, Parity, ResponseError, WireFeatures, WireLimits } from './messages.ts';
 import * as reader from './reader.ts';
-import { malformed, readArray, readBinary, readBoolean, readId, readNil, readString, readUint } from './reader.ts';
-import { readValue } from './value-decode.ts';
+import { malformed, readAny, readArray, readBinary, readBoolean, readId, readNil, readString, readUint } from './reader.ts';
+import { decodeValue } from './value-decode.ts';
 
 const NO_CHANNELS: readonly number[] = Object.freeze([]);
 const NO_METADATA: Metadata = Object.freeze([]);
@@ -68,7 +68,7 @@ function readMetadataValue(): MetadataValue {
   }
   if ((first >= 0xa0 && first <= 0xbf) || (first >= 0xd9 && first <= 0xdb)) return readString('a metadata value', MAX_METADATA_VALUE_BYTES);
   if (first < 0x80 || (first >= 0xca && first <= 0xd3) || first >= 0xe0) {
-    const value = readValue(0);
+    const value = decodeValue(readAny());
     if (typeof value === 'bigint' || Number.isSafeInteger(value)) return value as number | bigint;
   }
   throw malformed('a metadata value is neither a string nor bytes nor an integer', offset);
@@ -349,7 +349,7 @@ function readMessage(): Message {
   if (added < 0 && !isHandshake) throw wrongLength(code, elements, layout.elements, offset);
   const message = layout.read();
   if (added < 0 || added > MAX_ADDED_ELEMENTS) throw wrongLength(code, elements, layout.elements, offset);
-  for (let index = 0; index < added; index++) readValue(0);
+  for (let index = 0; index < added; index++) readAny();
   return message;
 }
 

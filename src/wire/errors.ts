@@ -28,6 +28,11 @@ export class WireError extends Error {
   }
 }
 
+/** The error for bytes that are not what they should be. */
+export function malformed(problem: string, offset: number): WireError {
+  return new WireError('session.protocol-error', problem, offset);
+}
+
 /** One message is larger than the largest payload the peer takes (link.limit). Final: it would be so again. */
 export class MessageTooLargeError extends Error {
   override readonly name = 'MessageTooLargeError';

@@ -1,6 +1,6 @@
 /** The wire's door: what the other rooms use of it. Users get theirs from src/wire.ts. */
 
-export { MessageBatch } from './batch.ts';
+export { MessageBatch, packValue } from './batch.ts';
 export { decodeEach } from './decode.ts';
 export { MessageTooLargeError, ValueError, WireError } from './errors.ts';
 export { decodeMessages, encodeMessage } from './payload.ts';

@@ -7,8 +7,10 @@ interface NodeBuffer {
   allocUnsafeSlow(byteLength: number): Uint8Array;
   readonly prototype: {
     latin1Slice(this: Uint8Array, start: number, end: number): string;
-    hexSlice(this: Uint8Array, start: number, end: number): string;
   };
+}
+interface NodeGlobals {
+  readonly process?: { getBuiltinModule?(name: 'node:buffer'): { isUtf8(bytes: Uint8Array): boolean } };
 }
 
 const nodeBuffer = (globalThis as { readonly Buffer?: NodeBuffer }).Buffer;
@@ -20,10 +22,6 @@ export const allocate: (byteLength: number) => Uint8Array =
 /** `latin1Slice.call(bytes, start, end)` is the string whose letters are these bytes; undefined where the platform has no quick way. */
 export const latin1Slice: NodeBuffer['prototype']['latin1Slice'] | undefined = nodeBuffer?.prototype.latin1Slice;
 
-/** The bytes as hex digits. */
-export function hexOf(bytes: Uint8Array): string {
-  if (nodeBuffer !== undefined) return nodeBuffer.prototype.hexSlice.call(bytes, 0, bytes.length);
-  let result = '';
-  for (const byte of bytes) result += byte.toString(16).padStart(2, '0');
-  return result;
-}
+/** Whether the bytes are UTF-8, for long strings; undefined where the platform has no quick way. */
+export const isPlatformUtf8: ((bytes: Uint8Array) => boolean) | undefined =
+  nodeBuffer === undefined ? undefined : (globalThis as NodeGlobals).process?.getBuiltinModule?.('node:buffer').isUtf8;

@@ -4,33 +4,26 @@
  * whoever calls out between two elements keeps `position()` and begins anew with `seek`.
  */
 
-import { WireError } from './errors.ts';
-import { readKeyUtf8, readUtf8 } from './utf8.ts';
+import * as errors from './errors.ts';
+import type { WireError } from './errors.ts';
+import { readUtf8 } from './utf8.ts';
+import { scanValue } from './value-scan.ts';
 
 const NOTHING = new Uint8Array(0);
 
 let bytes: Uint8Array = NOTHING;
 let at = 0;
 let end = 0;
-/** Elements that arrays may still claim: each takes a byte, so all of them together have no more than there are bytes. */
-let unclaimed = 0;
-/** Eight bytes to read floats and 64-bit integers through, which costs less than a DataView per payload. */
-const scratch = new DataView(new ArrayBuffer(8));
 
 /** Moves the cursor. Positions count from the beginning of `source`. */
 export function seek(source: Uint8Array, position: number): void {
   bytes = source;
   at = position;
   end = source.length;
-  unclaimed = end - at;
 }
 
 export function position(): number {
   return at;
-}
-
-export function remaining(): number {
-  return end - at;
 }
 
 /** Lets go of the bytes, so that the module does not keep the last payload alive. */
@@ -41,19 +34,7 @@ export function letGo(): void {
 }
 
 export function malformed(problem: string, offset = at): WireError {
-  return new WireError('session.protocol-error', problem, offset);
-}
-
-/** Narrows what is left to the next `length` bytes; the result goes to `leave` to widen it again. */
-export function enter(length: number): number {
-  const outer = end;
-  end = at + length;
-  return outer;
-}
-
-export function leave(outer: number): void {
-  if (at !== end) throw malformed('an extension has bytes behind its value');
-  end = outer;
+  return errors.malformed(problem, offset);
 }
 
 export function peek(): number {
@@ -67,63 +48,27 @@ export function token(): number {
   return bytes[at++]!;
 }
 
-export function uint8(): number {
+function uint8(): number {
   if (at >= end) throw malformed('the bytes end within a number or length');
   return bytes[at++]!;
 }
 
-export function uint16(): number {
+function uint16(): number {
   if (end - at < 2) throw malformed('the bytes end within a number or length');
   const value = (bytes[at]! << 8) | bytes[at + 1]!;
   at += 2;
   return value;
 }
 
-export function uint32(): number {
+function uint32(): number {
   if (end - at < 4) throw malformed('the bytes end within a number or length');
   const value = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
   at += 4;
   return value;
 }
 
-function fillScratch(): void {
-  if (end - at < 8) throw malformed('the bytes end within a number');
-  const source = bytes;
-  const start = at;
-  scratch.setInt32(0, (source[start]! << 24) | (source[start + 1]! << 16) | (source[start + 2]! << 8) | source[start + 3]!);
-  scratch.setInt32(4, (source[start + 4]! << 24) | (source[start + 5]! << 16) | (source[start + 6]! << 8) | source[start + 7]!);
-  at = start + 8;
-}
-
-export function float32(): number {
-  scratch.setUint32(0, uint32());
-  return scratch.getFloat32(0);
-}
-
-export function float64(): number {
-  fillScratch();
-  return scratch.getFloat64(0);
-}
-
-export function bigUint64(): bigint {
-  fillScratch();
-  return scratch.getBigUint64(0);
-}
-
-export function bigInt64(): bigint {
-  fillScratch();
-  return scratch.getBigInt64(0);
-}
-
-/** An array for `count` elements to come: at once, but never for more than the bytes can hold, however arrays within arrays claim it. */
-export function makeArray(count: number): unknown[] {
-  unclaimed -= count;
-  if (count > end - at || unclaimed < 0) throw malformed(`an array of ${count} elements is beyond the end of the bytes`);
-  return new Array<unknown>(count);
-}
-
 /** `length` bytes as a view, not copied. */
-export function view(length: number): Uint8Array {
+function view(length: number): Uint8Array {
   if (length > end - at) throw malformed(`a length of ${length} is beyond the end of the bytes`);
   const result = new Uint8Array(bytes.buffer, bytes.byteOffset + at, length);
   at += length;
@@ -149,7 +94,7 @@ export function stringLength(first: number): number {
 }
 
 /** The bytes of the binary that begins with token `first`, or -1 where that is not a binary. */
-export function binaryLength(first: number): number {
+function binaryLength(first: number): number {
   if (first === 0xc4) return uint8();
   if (first === 0xc5) return uint16();
   if (first === 0xc6) return uint32();
@@ -157,7 +102,7 @@ export function binaryLength(first: number): number {
 }
 
 /** The elements of the array that begins with token `first`, or -1 where that is not an array. More than there are bytes is refused. */
-export function arrayLength(first: number): number {
+function arrayLength(first: number): number {
   let count: number;
   if (first >= 0x90 && first <= 0x9f) count = first & 0x0f;
   else if (first === 0xdc) count = uint16();
@@ -165,18 +110,6 @@ export function arrayLength(first: number): number {
   else return -1;
   if (count > end - at) throw malformed(`an array of ${count} elements is beyond the end of the bytes`);
   return count;
-}
-
-/** A property name of an object. */
-export function readKey(): string {
-  const offset = at;
-  const length = stringLength(token());
-  if (length < 0) throw malformed('a property name is not a string', offset);
-  if (length > end - at) throw malformed(`a length of ${length} is beyond the end of the bytes`);
-  const result = readKeyUtf8(bytes, at, length);
-  if (result === undefined) throw malformed('a property name is not valid UTF-8', offset);
-  at += length;
-  return result;
 }
 
 /** A safe non-negative integer in any of MessagePack's unsigned widths. */
@@ -239,4 +172,9 @@ export function readBoolean(what: string): boolean {
   const first = token();
   if (first !== 0xc2 && first !== 0xc3) throw malformed(`${what} is not a boolean`, at - 1);
   return first === 0xc3;
+}
+
+/** The bytes of the next element, which may be any value. */
+export function readAny(): Uint8Array {
+  return view(scanValue(bytes, at) - at);
 }

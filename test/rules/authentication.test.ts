@@ -57,7 +57,7 @@ it.each<[string, () => unknown]>([
   [
     'throws nothing',
     () => {
-      // oxlint-disable-next-line typescript/only-throw-error -- JavaScript can, so `authenticate` may
+      // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- JavaScript can, so `authenticate` may
       throw undefined;
     },
   ],
@@ -167,11 +167,20 @@ it('[session.auth] neither credentials nor scope are ever logged or inspected', 
   const seen: unknown[] = [];
   const either = { inspect: (event: unknown) => seen.push(event), credentials: { token: secret } };
   const scope = new TextEncoder().encode(`${secret} of sixteen bytes`);
-  const { session, serverLog, clientLog } = await connectPeers({
-    server: { ...either, services: [lab()], authenticate: () => ({ id: 'alice' }) },
+  const { session, serverLog, clientLog, settle } = await connectPeers({
+    server: { ...either, services: [lab({ persist: () => new Promise(() => {}) })], authenticate: () => ({ id: 'alice' }) },
     client: { ...either, scope, authenticate: () => 'server' },
   });
+  const given = new AbortController();
+  const failing = failureOf(session.client(Lab).persist('stay', { signal: given.signal, operationId: 'one' }));
+  const joining = new AbortController();
+  const joined = failureOf(session.client(Lab).persist('stay', { signal: joining.signal, operationId: 'one' }));
   await session.client(Lab).run();
+  joining.abort();
+  await joined;
+  given.abort();
+  await failing;
+  await settle();
   await session.close();
   expect(seen.length).toBeGreaterThan(0);
   expect(findSecret([seen, serverLog, clientLog], secret)).toBeUndefined();

@@ -1,4 +1,4 @@
-/** outcome.*: what a caller sees of a call that did not end with a value, and what it never sees. outcome.invalid-payload: invalid-payload.test.ts. */
+/** outcome.*: what a caller sees of a call that ended without a value, and never sees. outcome.invalid-payload: invalid-payload.test.ts. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineService, memoryStore, method } from 'statewire';
@@ -171,6 +171,14 @@ describe('outcome.retryable', () => {
       expect(failure.retryable).toBe(accepted.counters.started === 0);
       expect(failure.kind).toBe(failure.retryable ? 'connection-closed' : 'indeterminate');
     }
+  });
+
+  it('[outcome.retryable] [outcome.closing] a call that was made in the turn in which the link is lost was never handed to one', async () => {
+    const { session, accepted, network } = await connectPeers({ server: { services: [lab()] } });
+    const failing = failureOf(session.client(Lab).run());
+    network.cut();
+    expect(await failing).toMatchObject({ kind: 'connection-closed', retryable: true });
+    expect(accepted.counters.started).toBe(0);
   });
 
   it('[outcome.retryable] [outcome.closing] a call made by a handler that is being aborted is never sent, and says so', async () => {

@@ -44,7 +44,7 @@ it.each<[string, LabHandler, Partial<ResponseMessage> | { error: object }, RegEx
   [
     'throws nothing at all',
     () => {
-      // oxlint-disable-next-line typescript/only-throw-error -- JavaScript can, so a handler may
+      // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- JavaScript can, so a handler may
       throw undefined;
     },
     { error: { kind: 'cancelled', reason: 'handler-failed' } },

@@ -6,7 +6,7 @@ interface Found {
   readonly path: string;
 }
 
-/** Where in `root` the secret can be read, as text or bytes; undefined where it cannot. Getters are not called, `#private` fields are out of reach. */
+/** Where in `root` the secret can be read, as text or bytes; undefined where it cannot. Calls no getters; `#private` fields are out of reach. */
 export function findSecret(root: unknown, secret: string): Found | undefined {
   const seen = new Set<unknown>();
   const queue: { value: unknown; path: string }[] = [{ value: root, path: '$' }];
