@@ -94,8 +94,14 @@ const rows = contenders.map(({ name }, index) => {
   return {
     name,
     callsPerSecond: round(of((figure) => figure.callsPerSecond)),
-    clientMicrosPerCall: round(of((figure) => figure.clientMicros), 1),
-    serverMicrosPerCall: round(of((figure) => figure.serverMicros), 1),
+    clientMicrosPerCall: round(
+      of((figure) => figure.clientMicros),
+      1,
+    ),
+    serverMicrosPerCall: round(
+      of((figure) => figure.serverMicros),
+      1,
+    ),
   };
 });
 const ratio = round((rows[1]?.callsPerSecond ?? 0) / (rows[0]?.callsPerSecond ?? 1), 3);

@@ -4,7 +4,7 @@
  */
 import type { AnyMethod, AnyService, CallOptions, Client } from './contract-types.ts';
 
-export type { CallOptions, Client, ClientMethod } from './contract-types.ts';
+export type { CallOptions, Client } from './contract-types.ts';
 
 /** Who carries a client's calls out. `options` have been checked, but for the metadata: `toMetadata` does that. */
 export interface Caller {
@@ -98,6 +98,10 @@ function checkOperationId(id: unknown): void {
 
 /** By shape, because a signal may come from another realm or a polyfill. */
 function isAbortSignal(value: unknown): value is AbortSignal {
-  return typeof value === 'object' && value !== null && typeof (value as AbortSignal).aborted === 'boolean'
-    && typeof (value as AbortSignal).addEventListener === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as AbortSignal).aborted === 'boolean' &&
+    typeof (value as AbortSignal).addEventListener === 'function'
+  );
 }

@@ -53,4 +53,3 @@ async function dial(connector: Connector, core: SessionCore, signal: AbortSignal
     core.dialFailed(error);
   }
 }
-

@@ -3,8 +3,18 @@
  * start-up, and throws at once what is wrong, naming its place. Nothing here knows of sessions or wires; a client is made by client.ts.
  */
 import type {
-  AnyHandler, AnyMethod, AnyMethodDefinition, AnyService, Handlers, ServiceImplementation, MethodDefinition, MethodPolicy, PlainTypes, SchemaTypes,
-  ServedMethod, Service,
+  AnyHandler,
+  AnyMethod,
+  AnyMethodDefinition,
+  AnyService,
+  Handlers,
+  ServiceImplementation,
+  MethodDefinition,
+  MethodPolicy,
+  PlainTypes,
+  SchemaTypes,
+  ServedMethod,
+  Service,
 } from './contract-types.ts';
 import { isStandardSchema } from './schema.ts';
 import type { StandardSchemaV1 } from './schema.ts';
@@ -27,7 +37,9 @@ interface Schemas<I, O, E> {
 
 /** Schemas beside type arguments: what a schema gives must fit the type that the receiver of the value is promised. */
 type TypedSchemas<I, O, E> = Schemas<
-  StandardSchemaV1<unknown, I> | undefined, StandardSchemaV1<unknown, O> | undefined, StandardSchemaV1<unknown, E> | undefined
+  StandardSchemaV1<unknown, I> | undefined,
+  StandardSchemaV1<unknown, O> | undefined,
+  StandardSchemaV1<unknown, E> | undefined
 >;
 
 type AnySchema = StandardSchemaV1 | undefined;
@@ -100,8 +112,12 @@ function checkRecord(methods: unknown, place: string): void {
 }
 
 function isMethodDefinition(value: unknown): value is AnyMethodDefinition {
-  return typeof value === 'object' && value !== null && typeof (value as Partial<AnyMethodDefinition>).idem === 'boolean'
-    && typeof (value as Partial<AnyMethodDefinition>).persist === 'boolean';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<AnyMethodDefinition>).idem === 'boolean' &&
+    typeof (value as Partial<AnyMethodDefinition>).persist === 'boolean'
+  );
 }
 
 function nameMethod(service: string, name: string, definition: AnyMethodDefinition): AnyMethod {

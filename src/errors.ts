@@ -5,9 +5,19 @@
 
 /** What happened to a call, a channel's `send` or `recv`, a `connect` or an `open`. */
 export type RpcErrorKind =
-  | 'user' | 'unknown-method' | 'invalid-payload' | 'cancelled' | 'indeterminate' | 'send-failed' | 'unavailable'
-  | 'connection-closed' | 'session-shutdown' | 'protocol-error'
-  | 'refused' | 'rejected' | 'channel-reset';
+  | 'user'
+  | 'unknown-method'
+  | 'invalid-payload'
+  | 'cancelled'
+  | 'indeterminate'
+  | 'send-failed'
+  | 'unavailable'
+  | 'connection-closed'
+  | 'session-shutdown'
+  | 'protocol-error'
+  | 'refused'
+  | 'rejected'
+  | 'channel-reset';
 
 export interface RpcErrorInit<E = unknown> {
   readonly kind: RpcErrorKind;

@@ -4,7 +4,20 @@ export { listen } from './listen.ts';
 export type { Server } from './listen.ts';
 export { defineService, implement, method } from './contract.ts';
 export type {
-  AnyMethod, AnyService, CallContext, CallOptions, CallSession, Client, ClientMethod, Handler, Handlers, Method, MethodPolicy, Principal, Service, ServiceImplementation,
+  AnyMethod,
+  AnyService,
+  CallContext,
+  CallOptions,
+  CallSession,
+  Client,
+  ClientMethod,
+  Handler,
+  Handlers,
+  Method,
+  MethodPolicy,
+  Principal,
+  Service,
+  ServiceImplementation,
 } from './contract.ts';
 export { RpcError } from './errors.ts';
 export type { RpcErrorInit, RpcErrorKind } from './errors.ts';
@@ -16,5 +29,14 @@ export type { CloseOptions, Session, SessionStatus } from './session/session.ts'
 export type { StandardSchemaV1 } from './schema.ts';
 export { memoryStore } from './store/memory.ts';
 export type { MemoryStore, MemoryStoreOptions } from './store/memory.ts';
-export type { Admission, AdmitOptions, Lookup, MaybePromise, OperationKey, OperationSignature, OperationStore, ReleaseReason } from './store/store.ts';
+export type {
+  Admission,
+  AdmitOptions,
+  Lookup,
+  MaybePromise,
+  OperationKey,
+  OperationSignature,
+  OperationStore,
+  ReleaseReason,
+} from './store/store.ts';
 export type { Connector, Link, LinkHandler, LinkLimits, Listener } from './transport/link.ts';

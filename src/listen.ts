@@ -54,7 +54,9 @@ class Sessions {
     this.#onSession = onSession;
     const { clock, inspect, log } = endpoint.options;
     this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock });
-    const host = new ActorHost(() => this.actor, { onError: (error) => log({ level: 'error', event: 'internal-error', message: 'an inspector threw', error }) });
+    const host = new ActorHost(() => this.actor, {
+      onError: (error) => log({ level: 'error', event: 'internal-error', message: 'an inspector threw', error }),
+    });
     host.attach();
     if (inspect !== undefined) host.inspect(inspect);
     this.actor.start();

@@ -144,7 +144,10 @@ function toEntry([key, value, flags]: readonly [unknown, unknown, unknown?], pat
 function flagBits(flags: unknown, path: string): number {
   if (typeof flags !== 'object' || flags === null) throw new TypeError(`${path}: the flags must be an object { sensitive?, noPropagate? }`);
   const { sensitive, noPropagate } = flags as MetadataFlags;
-  for (const [name, flag] of [['sensitive', sensitive], ['noPropagate', noPropagate]] as const) {
+  for (const [name, flag] of [
+    ['sensitive', sensitive],
+    ['noPropagate', noPropagate],
+  ] as const) {
     if (flag !== undefined && typeof flag !== 'boolean') throw new TypeError(`${path}: the flag ${name} must be a boolean, not ${kindOf(flag)}`);
   }
   return (sensitive === true ? SENSITIVE : 0) | (noPropagate === true ? NO_PROPAGATE : 0);

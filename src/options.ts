@@ -117,7 +117,11 @@ const LARGEST_COUNT = 2 ** 31 - 1;
 /** What a platform timer can hold. */
 const LARGEST_DELAY_MS = 2 ** 31 - 1;
 
-interface Range { readonly fallback: number; readonly least: number; readonly most: number }
+interface Range {
+  readonly fallback: number;
+  readonly least: number;
+  readonly most: number;
+}
 
 const COUNTS = {
   maxConcurrentRequests: { fallback: 256, least: 1, most: LARGEST_COUNT },
@@ -151,11 +155,15 @@ function wholeNumber(name: keyof typeof COUNTS, given: unknown): number {
 type TypeName = 'boolean' | 'function' | 'object';
 
 function optional<T>(path: string, given: T | undefined, type: TypeName): T | undefined {
-  if (given !== undefined && (typeof given !== type || given === null)) throw new TypeError(`options.${path} must be a ${type}, not ${given === null ? 'null' : typeof given}`);
+  if (given !== undefined && (typeof given !== type || given === null))
+    throw new TypeError(`options.${path} must be a ${type}, not ${given === null ? 'null' : typeof given}`);
   return given;
 }
 
-interface Elements { readonly are: string; readonly fits: (element: unknown) => boolean }
+interface Elements {
+  readonly are: string;
+  readonly fits: (element: unknown) => boolean;
+}
 
 const IMPLEMENTATIONS: Elements = {
   are: 'made by implement()',
@@ -184,7 +192,8 @@ function having<T extends object>(path: string, given: T | undefined, names: rea
 function observer(given: PeerOptions['inspect']): PeerOptions['inspect'] {
   if (given === undefined || typeof given === 'function') return given;
   if (typeof given !== 'object' || given === null) throw new TypeError('options.inspect must be a function or an observer');
-  if (given.next !== undefined && typeof given.next !== 'function') throw new TypeError('options.inspect must be a function or an observer: its next is no function');
+  if (given.next !== undefined && typeof given.next !== 'function')
+    throw new TypeError('options.inspect must be a function or an observer: its next is no function');
   return given;
 }
 
@@ -266,7 +275,9 @@ const MAX_SCOPE_BYTES = 1_024;
 export function resolveScope(given: Uint8Array | undefined, random: Random): Uint8Array {
   if (given === undefined) return random.bytes(32);
   if (!(given instanceof Uint8Array) || given.byteLength < MIN_SCOPE_BYTES || given.byteLength > MAX_SCOPE_BYTES) {
-    throw new TypeError(`options.scope must be a Uint8Array of ${MIN_SCOPE_BYTES} to ${MAX_SCOPE_BYTES} bytes: it is a secret, and too short a one can be guessed`);
+    throw new TypeError(
+      `options.scope must be a Uint8Array of ${MIN_SCOPE_BYTES} to ${MAX_SCOPE_BYTES} bytes: it is a secret, and too short a one can be guessed`,
+    );
   }
   return given.slice();
 }

@@ -2,3 +2,5 @@
 export { SimulatedClock } from './testing/clock.ts';
 export { testOperationStore } from './testing/operation-store.ts';
 export { memoryNetwork } from './memory.ts';
+export type { MakeStore, StoreTestRunner, StoreTestSetup } from './testing/operation-store.ts';
+export type { MemoryNetwork, MemoryNetworkOptions, TapEvent } from './memory.ts';

@@ -37,7 +37,13 @@ export const ROOMS: readonly Room[] = [
     packages: ['rxjs'],
   },
   { name: 'client', paths: ['client.ts'], uses: ['base', 'wire', 'store', 'contract'], packages: [] },
-  { name: 'options', paths: ['options.ts'], uses: ['base', 'wire', 'store', 'contract'], typesOf: ['transport', 'machines', 'session'], packages: [] },
+  {
+    name: 'options',
+    paths: ['options.ts'],
+    uses: ['base', 'wire', 'store', 'contract'],
+    typesOf: ['transport', 'machines', 'session'],
+    packages: [],
+  },
 
   // The runtime, and what puts it together.
   { name: 'driver', paths: ['driver/'], uses: [...HANDLES, 'machines', 'transport'], packages: ['rxjs'] },

@@ -132,7 +132,12 @@ function prepare(operation: LiveOperation): void {
     () => validate(schema, input),
     (validated) => onValidated(operation, validated),
     (error) => {
-      operation.host.endpoint.options.log({ level: 'error', event: 'schema-error', message: `the input schema of ${methodName(operation)} threw`, error });
+      operation.host.endpoint.options.log({
+        level: 'error',
+        event: 'schema-error',
+        message: `the input schema of ${methodName(operation)} threw`,
+        error,
+      });
       refuse(operation, failure('invalid-payload', 'schema', 'the arguments could not be validated'));
     },
   );
@@ -182,6 +187,11 @@ function refuse(operation: LiveOperation, outcome: Outcome): void {
 /** op.store-failure: nothing ran. */
 function refuseByStore(operation: LiveOperation, what: string, error: unknown): void {
   operation.host.counters.storeFailures++;
-  operation.host.endpoint.options.log({ level: 'error', event: 'store-failure', message: `the store failed to ${what} an operation of ${methodName(operation)}`, error });
+  operation.host.endpoint.options.log({
+    level: 'error',
+    event: 'store-failure',
+    message: `the store failed to ${what} an operation of ${methodName(operation)}`,
+    error,
+  });
   refuse(operation, failure('unavailable', 'store', 'the store cannot admit it now'));
 }

@@ -143,7 +143,8 @@ export class HandlerCall implements CallContext<unknown> {
     if (middleware === undefined) return this.#handle();
     let rest: Promise<unknown> | undefined;
     return middleware(this, () => {
-      if (rest !== undefined) return Promise.reject(new Error(`a middleware of ${this.service}.${this.method} called next() twice: the handler runs once`));
+      if (rest !== undefined)
+        return Promise.reject(new Error(`a middleware of ${this.service}.${this.method} called next() twice: the handler runs once`));
       rest = this.#through(index + 1);
       return rest;
     });
@@ -196,7 +197,9 @@ export class HandlerCall implements CallContext<unknown> {
           return;
         }
         const issue = validated.issues[0];
-        this.#failedByAccident(new TypeError(`${this.service}.${this.method}: ${name} ${issue?.path ?? ''} does not fit its schema: ${issue?.message ?? ''}`));
+        this.#failedByAccident(
+          new TypeError(`${this.service}.${this.method}: ${name} ${issue?.path ?? ''} does not fit its schema: ${issue?.message ?? ''}`),
+        );
       },
       (error) => this.#failedByAccident(error),
     );

@@ -216,6 +216,11 @@ export class LiveOperation {
 
   #storeFailed(what: string, error: unknown): void {
     this.host.counters.storeFailures++;
-    this.host.endpoint.options.log({ level: 'error', event: 'store-failure', message: `the store failed to ${what} an operation of ${this.method.service}.${this.method.name}`, error });
+    this.host.endpoint.options.log({
+      level: 'error',
+      event: 'store-failure',
+      message: `the store failed to ${what} an operation of ${this.method.service}.${this.method.name}`,
+      error,
+    });
   }
 }

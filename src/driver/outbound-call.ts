@@ -31,12 +31,17 @@ const requests = defineActor<OutboundCall>()({
     transmit: (call) => call.outbound.transmit(call),
     settleUnsent: (call, { event }) => call.settleUnsent((event as EventOf<'sendFailed'>).error),
     settleResponse: (call, { event }) => call.settleResponse((event as EventOf<'responded'>).message as ResponseMessage),
-    settleUnknown: (call) => call.fail({ kind: 'indeterminate', reason: 'store-lost', message: 'the peer cannot look up a call that it may have run before' }),
+    settleUnknown: (call) =>
+      call.fail({ kind: 'indeterminate', reason: 'store-lost', message: 'the peer cannot look up a call that it may have run before' }),
     settleAborted: (call, { event }) => call.settleAborted(event as EventOf<'aborted'>),
     tellPeer: (call) => call.outbound.sendCancel(call),
     settleEnded: (call, { event }) => call.settleEnded(event as EventOf<'ended'>),
     settleIndeterminate: (call, { event }) =>
-      call.fail({ kind: 'indeterminate', reason: (event as EventOf<'ended'>).reason, message: 'the connection ended under the call: it may have run' }),
+      call.fail({
+        kind: 'indeterminate',
+        reason: (event as EventOf<'ended'>).reason,
+        message: 'the connection ended under the call: it may have run',
+      }),
   },
 });
 

@@ -87,7 +87,9 @@ export class Outbound {
       return;
     }
     if (signal?.aborted === true) {
-      given.waiter.reject(new RpcError({ kind: 'cancelled', reason: 'aborted', message: 'the call was aborted before it was made', cause: signal.reason }));
+      given.waiter.reject(
+        new RpcError({ kind: 'cancelled', reason: 'aborted', message: 'the call was aborted before it was made', cause: signal.reason }),
+      );
       return;
     }
     // attempt.slot-first: the attempt is known by its id before anything is sent.

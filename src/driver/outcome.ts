@@ -6,9 +6,7 @@ import { disposition } from '../machines/operation.ts';
 import type { Ending, OperationInput } from '../machines/operation.ts';
 import type { ResponseError, ResponseErrorKind } from '../wire/index.ts';
 
-export type Outcome =
-  | { readonly ok: true; readonly result: Uint8Array }
-  | { readonly ok: false; readonly error: ResponseError };
+export type Outcome = { readonly ok: true; readonly result: Uint8Array } | { readonly ok: false; readonly error: ResponseError };
 
 export function failure(kind: ResponseErrorKind, reason: string | undefined, message: string): Outcome {
   return { ok: false, error: { kind, reason, message } };

@@ -80,10 +80,25 @@ function readValue(call: ReadingCall, schema: StandardSchemaV1 | undefined, { by
 function invalid(call: ReadingCall, path: string, why: string, cause?: unknown): RpcError {
   const { method, requestId, operationId } = call;
   const detail = cause instanceof Error ? `: ${cause.message}` : '';
-  return new RpcError({ kind: 'invalid-payload', reason: path, message: `${method.service}.${method.name}: ${path} ${why}${detail}`, requestId, operationId, cause });
+  return new RpcError({
+    kind: 'invalid-payload',
+    reason: path,
+    message: `${method.service}.${method.name}: ${path} ${why}${detail}`,
+    requestId,
+    operationId,
+    cause,
+  });
 }
 
 function failed({ method, requestId, operationId }: ReadingCall, { kind, reason, message }: ResponseError, data?: unknown): RpcError {
   // `unavailable` says that it did not run; every other answer stands (outcome.retryable).
-  return new RpcError({ kind, reason, message: `${method.service}.${method.name}: ${message}`, data, retryable: kind === 'unavailable', requestId, operationId });
+  return new RpcError({
+    kind,
+    reason,
+    message: `${method.service}.${method.name}: ${message}`,
+    data,
+    retryable: kind === 'unavailable',
+    requestId,
+    operationId,
+  });
 }

@@ -69,8 +69,7 @@ export const requestMachine = setup({
     isCancelled: ({ event }) => event.type === 'responded' && event.verdict === 'cancelled',
     isIndeterminate: ({ event }) => event.type === 'responded' && event.verdict === 'indeterminate',
     /** `unavailable` speaks only of the attempt it answers. */
-    isUnavailableToResend: ({ context, event }) =>
-      event.type === 'responded' && event.verdict === 'unavailable' && context.resent && !context.idem,
+    isUnavailableToResend: ({ context, event }) => event.type === 'responded' && event.verdict === 'unavailable' && context.resent && !context.idem,
     wasHanded: ({ context }) => context.handed,
     /** outcome.closing, retry.off: sent, not harmless to repeat, and an end that says nothing of whether it ran. */
     mustBeIndeterminate: ({ context, event }) =>
@@ -93,7 +92,10 @@ export const requestMachine = setup({
       entry: 'transmit',
       on: {
         handed: { target: 'awaiting', actions: 'markHanded' },
-        sendFailed: [{ guard: 'wasHanded', target: 'interrupted' }, { target: 'failed', actions: 'settleUnsent' }],
+        sendFailed: [
+          { guard: 'wasHanded', target: 'interrupted' },
+          { target: 'failed', actions: 'settleUnsent' },
+        ],
         aborted: { target: 'cancelled', actions: ['settleAborted', 'tellPeer'] },
         linkLost: [{ guard: 'wasHanded', target: 'interrupted' }, { target: 'queued' }],
         ended: [

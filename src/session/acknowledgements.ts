@@ -52,7 +52,12 @@ export class Acknowledgements {
       () => {},
       (error) => {
         this.#core.counters.storeFailures++;
-        this.#core.endpoint.options.log({ level: 'error', event: 'store-failure', message: 'the store failed to forget what was acknowledged', error });
+        this.#core.endpoint.options.log({
+          level: 'error',
+          event: 'store-failure',
+          message: 'the store failed to forget what was acknowledged',
+          error,
+        });
       },
     );
   }

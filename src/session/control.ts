@@ -70,7 +70,8 @@ export class Control {
   #answer(message: Message): void {
     const { outbox } = this.#core;
     outbox.send(message);
-    if (outbox.heldAnswers > MAX_HELD_ANSWERS) this.#core.protocolError('link.backpressure', `more than ${MAX_HELD_ANSWERS} answers wait for you to read`);
+    if (outbox.heldAnswers > MAX_HELD_ANSWERS)
+      this.#core.protocolError('link.backpressure', `more than ${MAX_HELD_ANSWERS} answers wait for you to read`);
   }
 
   #unknownConnection(id: number): void {

@@ -7,7 +7,9 @@ import type { SessionEvent } from '../machines/session.ts';
 import type { LogEntry } from '../options.ts';
 import { refusal } from './handshake.ts';
 
-export type Ending = Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' }> | { readonly type: 'slowHandshake' };
+export type Ending =
+  | Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' }>
+  | { readonly type: 'slowHandshake' };
 
 /** As an error for whoever waits for the session to connect. */
 export function endError(ending: Ending | undefined): unknown {
@@ -19,7 +21,12 @@ export function endError(ending: Ending | undefined): unknown {
     case 'protocolError':
       return new RpcError({ kind: 'protocol-error', reason: ending.rule, message: ending.message });
     case 'slowHandshake':
-      return new RpcError({ kind: 'connection-closed', reason: 'handshake-timeout', message: 'the peer did not finish the handshake in time', retryable: true });
+      return new RpcError({
+        kind: 'connection-closed',
+        reason: 'handshake-timeout',
+        message: 'the peer did not finish the handshake in time',
+        retryable: true,
+      });
     case 'linkLost':
       return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the link was lost', retryable: true, cause: ending.error });
     case 'peerClosed':

@@ -79,7 +79,8 @@ export interface Meeting {
 /** The acceptor's view of a hello. Rejects with RpcError `refused`. */
 export async function agreeToHello(hello: HelloMessage, meeting: Meeting, sessionId: string): Promise<Agreement> {
   if (hello.parity !== 'odd') throw refusal(`an initiator allocates odd ids on the root connection, not ${hello.parity} ones`);
-  if (hello.scope.byteLength < MIN_SCOPE_BYTES) throw refusal(`the scope is a secret of at least ${MIN_SCOPE_BYTES} bytes, not ${hello.scope.byteLength}`);
+  if (hello.scope.byteLength < MIN_SCOPE_BYTES)
+    throw refusal(`the scope is a secret of at least ${MIN_SCOPE_BYTES} bytes, not ${hello.scope.byteLength}`);
   return agree(hello, meeting, sessionId);
 }
 
@@ -91,7 +92,8 @@ export async function agreeToWelcome(welcome: WelcomeMessage, meeting: Meeting):
 
 async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, linkFacts }: Meeting, sessionId: string): Promise<Agreement> {
   const { options } = endpoint;
-  if (peer.limits.maxPayload < HANDSHAKE_MAX_PAYLOAD) throw refusal(`maxPayload must be at least ${HANDSHAKE_MAX_PAYLOAD} bytes, not ${peer.limits.maxPayload}`);
+  if (peer.limits.maxPayload < HANDSHAKE_MAX_PAYLOAD)
+    throw refusal(`maxPayload must be at least ${HANDSHAKE_MAX_PAYLOAD} bytes, not ${peer.limits.maxPayload}`);
   if (peer.limits.maxConcurrentRequests < 1) throw refusal('maxConcurrentRequests must be at least 1');
   const principal = options.authenticate === undefined ? '' : await authenticated(options.authenticate, { peer, linkFacts, log: options.log });
   return {

@@ -20,7 +20,16 @@ import { ConnectionCore } from './connection-core.ts';
 import { Control } from './control.ts';
 import { endError, endingEntry } from './ending.ts';
 import type { Ending } from './ending.ts';
-import { agreeToHello, agreeToWelcome, HANDSHAKE_EXPECTED, HANDSHAKE_MAX_PAYLOAD, makeHello, makeWelcome, toHex, unexpectedMessage } from './handshake.ts';
+import {
+  agreeToHello,
+  agreeToWelcome,
+  HANDSHAKE_EXPECTED,
+  HANDSHAKE_MAX_PAYLOAD,
+  makeHello,
+  makeWelcome,
+  toHex,
+  unexpectedMessage,
+} from './handshake.ts';
 import type { Agreement } from './handshake.ts';
 import { Outbox } from './outbox.ts';
 import type { Session } from './session.ts';
@@ -235,7 +244,8 @@ export class SessionCore {
     if (this.role === 'acceptor') throw new WireError('session.handshake', 'a payload before the welcome', 0);
     this.#early?.push(payload);
     this.#earlyBytes += payload.byteLength + EARLY_PAYLOAD_BYTES;
-    if (this.#earlyBytes > maxPayload) throw new WireError('session.handshake-limits', `more than ${maxPayload} bytes before the handshake was done`, 0);
+    if (this.#earlyBytes > maxPayload)
+      throw new WireError('session.handshake-limits', `more than ${maxPayload} bytes before the handshake was done`, 0);
   }
 
   async #agree(message: Message): Promise<void> {
@@ -341,8 +351,10 @@ export class SessionCore {
   #endLink(ending: Ending | undefined): void {
     const link = this.#link;
     if (link === undefined || ending?.type === 'linkLost') return;
-    if (ending?.type === 'protocolError' && !this.#reported) this.outbox.sendLast({ type: 'protocol-error', rule: ending.rule, message: ending.message }, link);
-    else if (ending?.type === 'close' && this.agreement !== undefined) this.outbox.sendLast({ type: 'close', connectionId: 0, reason: 'closed' }, link);
+    if (ending?.type === 'protocolError' && !this.#reported)
+      this.outbox.sendLast({ type: 'protocol-error', rule: ending.rule, message: ending.message }, link);
+    else if (ending?.type === 'close' && this.agreement !== undefined)
+      this.outbox.sendLast({ type: 'close', connectionId: 0, reason: 'closed' }, link);
     const { clock, handshakeTimeoutMs } = this.endpoint.options;
     if (ending?.type === 'slowHandshake') {
       link.abort(new Error('the peer did not finish the handshake in time'));

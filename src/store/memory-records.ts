@@ -60,7 +60,10 @@ export class Names {
   }
 }
 
-interface Range { first: number; last: number }
+interface Range {
+  first: number;
+  last: number;
+}
 
 /**
  * More gaps than this in what was evicted, and the oldest is closed: its numbers count as expired although some of them may never have run. Only a

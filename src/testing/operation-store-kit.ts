@@ -57,7 +57,10 @@ export function named(id: string, changes: Partial<OperationKey> = {}): Operatio
 }
 
 /** Every key kind: what holds of one must hold of both. */
-export const KEYS: readonly (readonly [kind: string, key: OperationKey])[] = [['a number', numbered(1)], ['a string id', named('order-42')]];
+export const KEYS: readonly (readonly [kind: string, key: OperationKey])[] = [
+  ['a number', numbered(1)],
+  ['a string id', named('order-42')],
+];
 
 export function bytes(...values: number[]): Uint8Array {
   return Uint8Array.from(values);
@@ -87,7 +90,7 @@ export function assertState(answer: Lookup, ...expected: Lookup['state'][]): voi
 export function assertSealed(answer: Lookup, outcome: Uint8Array): void {
   assert.equal(answer.state, 'sealed');
   // Compared as plain arrays: a Buffer would do as well.
-  assert.deepEqual(Uint8Array.from((answer).outcome), outcome);
+  assert.deepEqual(Uint8Array.from(answer.outcome), outcome);
 }
 
 export async function start(store: OperationStore, key: OperationKey, signature = CALL): Promise<void> {

@@ -4,8 +4,26 @@
 import assert from 'node:assert/strict';
 import type { Admission, AdmitOptions, OperationStore } from '../store/store.ts';
 import {
-  RETENTION_MS, RERUN, ONCE, SERIES, OTHER_SERIES, SCOPE, OTHER_SCOPE, numbered, named, KEYS, bytes, viewOf, patterned, CALL, OTHER_ARGS,
-  assertState, assertSealed, start, startAndSeal, makeBench,
+  RETENTION_MS,
+  RERUN,
+  ONCE,
+  SERIES,
+  OTHER_SERIES,
+  SCOPE,
+  OTHER_SCOPE,
+  numbered,
+  named,
+  KEYS,
+  bytes,
+  viewOf,
+  patterned,
+  CALL,
+  OTHER_ARGS,
+  assertState,
+  assertSealed,
+  start,
+  startAndSeal,
+  makeBench,
 } from './operation-store-kit.ts';
 import type { Bench, Define, MakeStore, StoreTestRunner } from './operation-store-kit.ts';
 
@@ -237,7 +255,7 @@ export function reopenTests(define: Define, reopen: NonNullable<StoreTestRunner[
     assert.equal(store.identity, identity);
     assertSealed(await store.lookup(numbered(1), CALL), large);
     assertSealed(await store.lookup(named('order'), CALL), bytes(3));
-    assert.deepEqual({ ...await store.lookup(numbered(2), CALL) }, { state: 'released', reason: 'handler-failed' });
+    assert.deepEqual({ ...(await store.lookup(numbered(2), CALL)) }, { state: 'released', reason: 'handler-failed' });
     assertState(await store.lookup(numbered(1), OTHER_ARGS), 'conflict');
     assert.deepEqual(Uint8Array.from((await store.schemas.get('d1'))!), bytes(1, 2));
   });

@@ -4,13 +4,35 @@
 import assert from 'node:assert/strict';
 import type { OperationSignature } from '../store/store.ts';
 import {
-  RERUN, ONCE, SERIES, OTHER_SERIES, SCOPE, OTHER_SCOPE, numbered, named, KEYS, bytes, viewOf, patterned, CALL, OTHER_METHOD, OTHER_ARGS,
-  LONGER_ARGS, SHORTER_ARGS, assertState, assertSealed, start, startAndSeal,
+  RERUN,
+  ONCE,
+  SERIES,
+  OTHER_SERIES,
+  SCOPE,
+  OTHER_SCOPE,
+  numbered,
+  named,
+  KEYS,
+  bytes,
+  viewOf,
+  patterned,
+  CALL,
+  OTHER_METHOD,
+  OTHER_ARGS,
+  LONGER_ARGS,
+  SHORTER_ARGS,
+  assertState,
+  assertSealed,
+  start,
+  startAndSeal,
 } from './operation-store-kit.ts';
 import type { Define } from './operation-store-kit.ts';
 
 const OTHERS = [
-  ['another method', OTHER_METHOD], ['other arguments', OTHER_ARGS], ['more arguments', LONGER_ARGS], ['fewer arguments', SHORTER_ARGS],
+  ['another method', OTHER_METHOD],
+  ['other arguments', OTHER_ARGS],
+  ['more arguments', LONGER_ARGS],
+  ['fewer arguments', SHORTER_ARGS],
 ] as const;
 
 export function admissionTests(define: Define): void {
@@ -24,7 +46,10 @@ export function admissionTests(define: Define): void {
     define(`[op.admit] admits ${kind} once, however many ask at the same time`, async ({ store }) => {
       const answers = await Promise.all(Array.from({ length: 32 }, async () => (await store.admit(key, CALL, ONCE)).state));
       assert.equal(answers.filter((state) => state === 'started').length, 1);
-      assert.ok(answers.every((state) => state === 'started' || state === 'abandoned' || state === 'live'), answers.join(' '));
+      assert.ok(
+        answers.every((state) => state === 'started' || state === 'abandoned' || state === 'live'),
+        answers.join(' '),
+      );
     });
 
     for (const [what, other] of OTHERS) {
@@ -133,8 +158,8 @@ export function releaseTests(define: Define): void {
       define(`[op.released] says that ${kind} was released, and why: ${reason}`, async ({ store }) => {
         await start(store, key);
         await store.release(key, reason);
-        assert.deepEqual({ ...await store.lookup(key, CALL) }, { state: 'released', reason });
-        assert.deepEqual({ ...await store.admit(key, CALL, ONCE) }, { state: 'released', reason });
+        assert.deepEqual({ ...(await store.lookup(key, CALL)) }, { state: 'released', reason });
+        assert.deepEqual({ ...(await store.admit(key, CALL, ONCE)) }, { state: 'released', reason });
         assertState(await store.lookup(key, OTHER_ARGS), 'conflict');
       });
     }
@@ -164,10 +189,24 @@ export function releaseTests(define: Define): void {
 
 export function isolationTests(define: Define): void {
   const keys = [
-    numbered(1), numbered(1, { scope: OTHER_SCOPE }), numbered(2), numbered(1, { series: OTHER_SERIES }), numbered(1, { caller: 'acceptor' }),
-    named('1'), named('1 '), named('2'), named('1', { scope: OTHER_SCOPE }), named('1', { caller: 'acceptor' }), named(SERIES),
-    named('__proto__'), named('é'), named('e\u0301'),
-    named('x'.repeat(1_024)), named(`${'x'.repeat(1_023)}y`), named('\u0000'), named(`${SCOPE}/initiator/1`),
+    numbered(1),
+    numbered(1, { scope: OTHER_SCOPE }),
+    numbered(2),
+    numbered(1, { series: OTHER_SERIES }),
+    numbered(1, { caller: 'acceptor' }),
+    named('1'),
+    named('1 '),
+    named('2'),
+    named('1', { scope: OTHER_SCOPE }),
+    named('1', { caller: 'acceptor' }),
+    named(SERIES),
+    named('__proto__'),
+    named('é'),
+    named('e\u0301'),
+    named('x'.repeat(1_024)),
+    named(`${'x'.repeat(1_023)}y`),
+    named('\u0000'),
+    named(`${SCOPE}/initiator/1`),
   ];
 
   define('[op.scope] keeps scopes, callers, series, numbers and string ids apart', async ({ store }) => {

@@ -93,9 +93,7 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > LOCAL_BYTES && isPlatformUtf8 !== undefined) {
     return isPlatformUtf8(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start));
   }
-  for (let at = start; at < end; ) {
-    if (bytes[at]! < 0x80) at += 1;
-    else if ((at = letterEnd(bytes, at, end)) < 0) return false;
-  }
-  return true;
+  let at = start;
+  while (at >= 0 && at < end) at = bytes[at]! < 0x80 ? at + 1 : letterEnd(bytes, at, end);
+  return at >= 0;
 }

@@ -16,8 +16,6 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffer
 
 /** Values up to here are unpacked from one buffer that is kept, larger ones from a view or copy of their own. */
 const KEPT_BYTES = 4_096;
-/** Fewer bytes than this are copied by the byte: a call to `set` costs more. */
-const SHORT_BYTES = 48;
 const kept = new Uint8Array(KEPT_BYTES);
 const NOTHING = new Uint8Array(0);
 
@@ -75,14 +73,14 @@ function fillBoxes(): void {
   }
 }
 
+/** The buffer that is kept, with a copy of the bytes, or a view of its own; a copy where it is to be patched. */
 function chooseSource(bytes: Uint8Array, patches: readonly number[]): Uint8Array {
   const { length } = bytes;
   if (length > KEPT_BYTES) {
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset, length);
     return patches.length === 0 ? view : view.slice();
   }
-  if (length > SHORT_BYTES) kept.set(bytes);
-  else for (let index = 0; index < length; index++) kept[index] = bytes[index]!;
+  kept.set(bytes);
   return kept;
 }
 

@@ -21,13 +21,20 @@ const NAME = 'target';
 /** Something that happens to bytes. Places are parts of the whole, so that they shrink with it. */
 const mutation = fc.oneof(
   fc.record({ what: fc.constant('flip' as const), at: fc.nat(9_999), byte: fc.integer({ min: 1, max: 255 }) }),
-  fc.record({ what: fc.constant('set' as const), at: fc.nat(9_999), byte: fc.constantFrom(0x00, 0x7f, 0x80, 0x90, 0xc0, 0xc1, 0xc6, 0xcf, 0xd4, 0xdb, 0xdd, 0xdf, 0xff) }),
+  fc.record({
+    what: fc.constant('set' as const),
+    at: fc.nat(9_999),
+    byte: fc.constantFrom(0x00, 0x7f, 0x80, 0x90, 0xc0, 0xc1, 0xc6, 0xcf, 0xd4, 0xdb, 0xdd, 0xdf, 0xff),
+  }),
   fc.record({ what: fc.constant('cut' as const), at: fc.nat(9_999), byte: fc.constant(0) }),
   fc.record({ what: fc.constant('insert' as const), at: fc.nat(9_999), byte: fc.nat(255) }),
   fc.record({ what: fc.constant('repeat' as const), at: fc.nat(9_999), byte: fc.constant(0) }),
 );
 
-function mutated(bytes: Uint8Array, changes: readonly { what: 'flip' | 'set' | 'cut' | 'insert' | 'repeat'; at: number; byte: number }[]): Uint8Array {
+function mutated(
+  bytes: Uint8Array,
+  changes: readonly { what: 'flip' | 'set' | 'cut' | 'insert' | 'repeat'; at: number; byte: number }[],
+): Uint8Array {
   let result = bytes;
   for (const { what, at: part, byte } of changes) {
     const at = Math.floor((part / 10_000) * result.length);
@@ -42,8 +49,14 @@ function mutated(bytes: Uint8Array, changes: readonly { what: 'flip' | 'set' | '
 
 /** Mostly calls that would be served, since most of what there is to break is behind them. */
 const said = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(fc.nat(40), fc.constantFrom(Target.methods.echo.id, Target.methods.wait.id), values).map(([id, methodId, value]): Message =>
-    echo(2 * id + 1, { methodId, args: encodeValue(value), operationId: id % 3 === 0 ? `name-${id}` : id + 1 })) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.nat(40), fc.constantFrom(Target.methods.echo.id, Target.methods.wait.id), values)
+      .map(([id, methodId, value]): Message =>
+        echo(2 * id + 1, { methodId, args: encodeValue(value), operationId: id % 3 === 0 ? `name-${id}` : id + 1 }),
+      ),
+  },
   { weight: 1, arbitrary: fc.nat(40).map((id): Message => ({ type: 'cancel', connectionId: 0, requestId: 2 * id + 1 })) },
   { weight: 2, arbitrary: messages },
 );
@@ -55,7 +68,9 @@ const stream = fc.record({
 });
 
 /** Opens a link and hears nothing. Settles `welcomed` when something was said, or the link is over. */
-async function openLink(dial: () => Promise<Link>): Promise<{ send: (payload: Uint8Array) => void; welcomed: Promise<void>; abort: () => void; closed: Promise<void> }> {
+async function openLink(
+  dial: () => Promise<Link>,
+): Promise<{ send: (payload: Uint8Array) => void; welcomed: Promise<void>; abort: () => void; closed: Promise<void> }> {
   const link = await dial();
   let isOpen = true;
   let onWelcome: () => void = () => {};
@@ -74,45 +89,52 @@ async function openLink(dial: () => Promise<Link>): Promise<{ send: (payload: Ui
   return { send: (payload) => (isOpen ? link.send(payload) : undefined), welcomed, abort: () => link.abort(), closed };
 }
 
-it('[session.protocol-error] survives thousands of mutated streams, and serves somebody else meanwhile', async () => {
-  const network = memoryNetwork();
-  const log: LogEntry[] = [];
-  const target = implement(Target, {
-    echo: (input) => input,
-    wait: (_, call) => new Promise((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true })),
-    blob: (byteLength) => new Uint8Array(byteLength),
-  });
-  await using server = await listen(network.listener(NAME), { services: [target], maxConcurrentRequests: 8, log: (entry) => log.push(entry) });
-  await using session = await connect(network.connector(NAME));
-  const witness = session.client(Target);
-  const dial = () => network.connector(NAME).connect(new AbortController().signal);
-  let greeted = 0;
+it(
+  '[session.protocol-error] survives thousands of mutated streams, and serves somebody else meanwhile',
+  async () => {
+    const network = memoryNetwork();
+    const log: LogEntry[] = [];
+    const target = implement(Target, {
+      echo: (input) => input,
+      wait: (_, call) => new Promise((resolve) => call.signal.addEventListener('abort', () => resolve(), { once: true })),
+      blob: (byteLength) => new Uint8Array(byteLength),
+    });
+    await using server = await listen(network.listener(NAME), { services: [target], maxConcurrentRequests: 8, log: (entry) => log.push(entry) });
+    await using session = await connect(network.connector(NAME));
+    const witness = session.client(Target);
+    const dial = () => network.connector(NAME).connect(new AbortController().signal);
+    let greeted = 0;
 
-  await fc.assert(fc.asyncProperty(stream, async ({ greeting, payloads }) => {
-    const link = await openLink(dial);
-    link.send(mutated(encodeMessage(hello()), greeting));
-    if (greeting.length === 0) {
-      await link.welcomed;
-      greeted++;
-    }
-    for (const { messages: inPayload, changes: happened, waits } of payloads) {
-      try {
-        link.send(mutated(encodeMessages(inPayload), happened));
-      } catch (error) {
-        // The server has closed; or the arbitrary message itself has no encoding.
-        if (!/^(LinkClosedError|ValueError)$/.test((error as Error).name)) throw error;
-      }
-      if (waits) await nextTurn();
-    }
-    expect(await witness.echo(greeted)).toBe(greeted);
-    link.abort();
-    await link.closed;
-    // A store that fails, a handler that throws by accident or an actor that does would be our fault: nothing here asks for one.
-    expect(log.filter(({ level }) => level === 'error')).toEqual([]);
-    log.length = 0;
-  }), { seed: 20_261_122, numRuns: RUNS, endOnFailure: true });
+    await fc.assert(
+      fc.asyncProperty(stream, async ({ greeting, payloads }) => {
+        const link = await openLink(dial);
+        link.send(mutated(encodeMessage(hello()), greeting));
+        if (greeting.length === 0) {
+          await link.welcomed;
+          greeted++;
+        }
+        for (const { messages: inPayload, changes: happened, waits } of payloads) {
+          try {
+            link.send(mutated(encodeMessages(inPayload), happened));
+          } catch (error) {
+            // The server has closed; or the arbitrary message itself has no encoding.
+            if (!/^(LinkClosedError|ValueError)$/.test((error as Error).name)) throw error;
+          }
+          if (waits) await nextTurn();
+        }
+        expect(await witness.echo(greeted)).toBe(greeted);
+        link.abort();
+        await link.closed;
+        // A store that fails, a handler that throws by accident or an actor that does would be our fault: nothing here asks for one.
+        expect(log.filter(({ level }) => level === 'error')).toEqual([]);
+        log.length = 0;
+      }),
+      { seed: 20_261_122, numRuns: RUNS, endOnFailure: true },
+    );
 
-  expect(greeted).toBeGreaterThan(RUNS / 2);
-  while (server.sessions.size > 1) await nextTurn();
-  expect(await witness.echo('alive')).toBe('alive');
-}, TIMEOUT_MS);
+    expect(greeted).toBeGreaterThan(RUNS / 2);
+    while (server.sessions.size > 1) await nextTurn();
+    expect(await witness.echo('alive')).toBe('alive');
+  },
+  TIMEOUT_MS,
+);

@@ -23,7 +23,11 @@ const AT_ONCE = 48;
 const MAX_CONCURRENT = 16;
 
 const isNumber: StandardSchemaV1<number> = {
-  '~standard': { version: 1, vendor: 'test', validate: (value) => (typeof value === 'number' ? { value } : { issues: [{ message: 'is no number' }] }) },
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) => (typeof value === 'number' ? { value } : { issues: [{ message: 'is no number' }] }),
+  },
 };
 
 const Mixed = defineService('Mixed', {
@@ -62,7 +66,8 @@ function serveMixed() {
     throws: (input) => {
       throw new Error(`no ${input}`);
     },
-    hangs: (_, call) => new Promise((_resolve, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { once: true })),
+    hangs: (_, call) =>
+      new Promise((_resolve, reject) => call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { once: true })),
     hangsPersistently: async (input) => {
       await nextTurn();
       return input;
@@ -70,12 +75,13 @@ function serveMixed() {
     large: (bytes) => bytes,
     checked: (input) => input,
     unencodable: () => () => {},
-    meet: () => new Promise<void>((resolve) => {
-      arrived.push(resolve);
-      if (arrived.length < MAX_CONCURRENT) return;
-      for (const answer of arrived) answer();
-      arrived = [];
-    }),
+    meet: () =>
+      new Promise<void>((resolve) => {
+        arrived.push(resolve);
+        if (arrived.length < MAX_CONCURRENT) return;
+        for (const answer of arrived) answer();
+        arrived = [];
+      }),
   });
 }
 
@@ -172,26 +178,53 @@ class MixedCaller {
     const { signal } = this;
     const mixed = this.#mixed;
     switch (index % 20) {
-      case 0: return [mixed.idem(index, { signal, timeoutMs: 60_000 })];
-      case 1: return [mixed.persist(index, { onResponseMetadata: (view) => void view.get('seen') })];
-      case 2: return [mixed.fails(index, { signal })];
-      case 3: return [mixed.throws(index, { timeoutMs: 60_000 })];
-      case 4: return [this.#abandoned('hangs', index, 'at once')];
-      case 5: return [this.#abandoned('hangs', index, 'later')];
-      case 6: return [mixed.hangs(index, { timeoutMs: 1, signal })];
-      case 7: return this.#duplicates('later', index);
-      case 8: return this.#duplicates('volatile', index);
-      case 9: return [this.#elsewhere.gone(index, { signal })];
-      case 10: return [this.#unchecked.checked('no number', { signal })];
-      case 11: return [mixed.checked('no number' as never)];
-      case 12: return [mixed.large(new Uint8Array(50_000).fill(index), { signal, timeoutMs: 60_000 })];
-      case 13: return [mixed.unencodable()];
-      case 14: return [mixed.volatile(index, { signal: AbortSignal.abort() })];
-      case 15: return [mixed.volatile((() => index) as never, { signal, timeoutMs: 60_000 })];
-      case 16: return [this.#abandoned('hangsPersistently', index, 'later')];
-      case 17: return [mixed.volatile(index, { metadata: { trace: index }, onResponseMetadata: () => { throw new Error('no'); } })];
-      case 18: return this.#conflict(index);
-      default: return [mixed.volatile(index)];
+      case 0:
+        return [mixed.idem(index, { signal, timeoutMs: 60_000 })];
+      case 1:
+        return [mixed.persist(index, { onResponseMetadata: (view) => void view.get('seen') })];
+      case 2:
+        return [mixed.fails(index, { signal })];
+      case 3:
+        return [mixed.throws(index, { timeoutMs: 60_000 })];
+      case 4:
+        return [this.#abandoned('hangs', index, 'at once')];
+      case 5:
+        return [this.#abandoned('hangs', index, 'later')];
+      case 6:
+        return [mixed.hangs(index, { timeoutMs: 1, signal })];
+      case 7:
+        return this.#duplicates('later', index);
+      case 8:
+        return this.#duplicates('volatile', index);
+      case 9:
+        return [this.#elsewhere.gone(index, { signal })];
+      case 10:
+        return [this.#unchecked.checked('no number', { signal })];
+      case 11:
+        return [mixed.checked('no number' as never)];
+      case 12:
+        return [mixed.large(new Uint8Array(50_000).fill(index), { signal, timeoutMs: 60_000 })];
+      case 13:
+        return [mixed.unencodable()];
+      case 14:
+        return [mixed.volatile(index, { signal: AbortSignal.abort() })];
+      case 15:
+        return [mixed.volatile((() => index) as never, { signal, timeoutMs: 60_000 })];
+      case 16:
+        return [this.#abandoned('hangsPersistently', index, 'later')];
+      case 17:
+        return [
+          mixed.volatile(index, {
+            metadata: { trace: index },
+            onResponseMetadata: () => {
+              throw new Error('no');
+            },
+          }),
+        ];
+      case 18:
+        return this.#conflict(index);
+      default:
+        return [mixed.volatile(index)];
     }
   }
 
@@ -236,108 +269,136 @@ function connectTo(server: Server<TcpAddress>, options: ConnectOptions): Promise
 }
 
 describe('leaks', () => {
-  it('leaves nothing of 10,000 mixed calls, neither while the sessions stay open nor after their end', async () => {
-    const [handlesBefore, listenersBefore] = [handles(), processListeners()];
-    const clock = new CountingClock();
-    const store = memoryStore();
-    const serverSessions: Session[] = [];
-    const server = await listen(tcp({ port: 0 }), {
-      services: [serveMixed()], store, clock, maxConcurrentRequests: MAX_CONCURRENT, onSession: (session) => serverSessions.push(session),
-    });
-    const scope = new Uint8Array(32).fill(5);
-    const sessions = [
-      await connectTo(server, { clock }), await connectTo(server, { clock, scope }), await connectTo(server, { clock, scope }),
-      await connectTo(server, { clock, retry: false }),
-    ];
-    // The server calls back: one of its sessions is a caller, too.
-    const callers = [...sessions, serverSessions[0] as Session].map((session, index) => new MixedCaller(session, index === 1 || index === 2 ? 'shared' : `own-${index}`));
-    await makeCalls(callers, 100);
-    await until(() => liveActors() <= drivers.size);
-    // One a store: it is swept from time to time.
-    const timers = sessions.length + 1;
+  it(
+    'leaves nothing of 10,000 mixed calls, neither while the sessions stay open nor after their end',
+    async () => {
+      const [handlesBefore, listenersBefore] = [handles(), processListeners()];
+      const clock = new CountingClock();
+      const store = memoryStore();
+      const serverSessions: Session[] = [];
+      const server = await listen(tcp({ port: 0 }), {
+        services: [serveMixed()],
+        store,
+        clock,
+        maxConcurrentRequests: MAX_CONCURRENT,
+        onSession: (session) => serverSessions.push(session),
+      });
+      const scope = new Uint8Array(32).fill(5);
+      const sessions = [
+        await connectTo(server, { clock }),
+        await connectTo(server, { clock, scope }),
+        await connectTo(server, { clock, scope }),
+        await connectTo(server, { clock, retry: false }),
+      ];
+      // The server calls back: one of its sessions is a caller, too.
+      const callers = [...sessions, serverSessions[0] as Session].map(
+        (session, index) => new MixedCaller(session, index === 1 || index === 2 ? 'shared' : `own-${index}`),
+      );
+      await makeCalls(callers, 100);
+      await until(() => liveActors() <= drivers.size);
+      // One a store: it is swept from time to time.
+      const timers = sessions.length + 1;
 
-    await makeCalls(callers, CALLS);
-    expect(startedActors()).toBeGreaterThan(2 * CALLS);
-    const outcomes = callers.flatMap((caller) => [...caller.outcomes.keys()]);
-    expect(new Set(outcomes)).toEqual(new Set(['value', 'user', 'cancelled', 'unknown-method', 'invalid-payload']));
+      await makeCalls(callers, CALLS);
+      expect(startedActors()).toBeGreaterThan(2 * CALLS);
+      const outcomes = callers.flatMap((caller) => [...caller.outcomes.keys()]);
+      expect(new Set(outcomes)).toEqual(new Set(['value', 'user', 'cancelled', 'unknown-method', 'invalid-payload']));
 
-    // While the sessions stay open: one actor a driver is all that lives, and the timers are those of the stores.
-    await until(() => liveActors() === drivers.size && clock.pending.size === timers);
-    expect(inFlight()).toBe(0);
-    expect(tableOf(store).live).toBe(0);
-    expect(tableOf(store).spaces).toBe(sessions.length - 1);
-    for (const { counters } of [...sessions, ...serverSessions]) expect(counters).toMatchObject({ zombies: 0, protocolErrors: 0, storeFailures: 0, secondAnswers: 0, lateItems: 0 });
-    for (const caller of callers) expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
-    // No attempt's place was lost: as many calls as ever can run at the same time, each way.
-    for (const session of [...sessions, serverSessions[0] as Session]) {
-      await Promise.all(Array.from({ length: MAX_CONCURRENT }, () => session.client(Mixed).meet()));
-    }
-    await until(() => clock.pending.size === timers);
-    // Of the records only those with a name are left, which are kept for their time.
-    const names = new Set(callers.slice(0, 3).flatMap((caller) => [...caller.names]));
-    expect(store.sweep(Date.now() + 2 * store.retentionMs)).toBe(names.size);
+      // While the sessions stay open: one actor a driver is all that lives, and the timers are those of the stores.
+      await until(() => liveActors() === drivers.size && clock.pending.size === timers);
+      expect(inFlight()).toBe(0);
+      expect(tableOf(store).live).toBe(0);
+      expect(tableOf(store).spaces).toBe(sessions.length - 1);
+      for (const { counters } of [...sessions, ...serverSessions])
+        expect(counters).toMatchObject({ zombies: 0, protocolErrors: 0, storeFailures: 0, secondAnswers: 0, lateItems: 0 });
+      for (const caller of callers) expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+      // No attempt's place was lost: as many calls as ever can run at the same time, each way.
+      for (const session of [...sessions, serverSessions[0] as Session]) {
+        await Promise.all(Array.from({ length: MAX_CONCURRENT }, () => session.client(Mixed).meet()));
+      }
+      await until(() => clock.pending.size === timers);
+      // Of the records only those with a name are left, which are kept for their time.
+      const names = new Set(callers.slice(0, 3).flatMap((caller) => [...caller.names]));
+      expect(store.sweep(Date.now() + 2 * store.retentionMs)).toBe(names.size);
 
-    await Promise.all(sessions.map((session) => session.close()));
-    await Promise.all(serverSessions.map((session) => session.closed));
-    expect(server.sessions.size).toBe(0);
-    expect(tableOf(store).spaces).toBe(0);
-    await server.close();
-    expect(liveActors()).toBe(0);
-    await until(() => clock.pending.size === 0);
-    await until(() => Object.entries(handles()).every(([kind, present]) => present <= (handlesBefore[kind] ?? 0)));
-    expect(processListeners()).toEqual(listenersBefore);
-  }, TIMEOUT_MS);
+      await Promise.all(sessions.map((session) => session.close()));
+      await Promise.all(serverSessions.map((session) => session.closed));
+      expect(server.sessions.size).toBe(0);
+      expect(tableOf(store).spaces).toBe(0);
+      await server.close();
+      expect(liveActors()).toBe(0);
+      await until(() => clock.pending.size === 0);
+      await until(() => Object.entries(handles()).every(([kind, present]) => present <= (handlesBefore[kind] ?? 0)));
+      expect(processListeners()).toEqual(listenersBefore);
+    },
+    TIMEOUT_MS,
+  );
 
-  it('[op.ack] tells what is settled when a session is closed, so that its records go with it', async () => {
-    const store = memoryStore();
-    await using server = await listen(tcp({ port: 0 }), { services: [serveMixed()], store });
-    const session = await connectTo(server, {});
-    const mixed = session.client(Mixed);
-    await Promise.all(Array.from({ length: 10 }, (_, index) => mixed.persist(index)));
-    await session.close();
-    await until(() => server.sessions.size === 0);
-    expect(store.sweep(Date.now() + 2 * store.retentionMs)).toBe(0);
-  }, TIMEOUT_MS);
+  it(
+    '[op.ack] tells what is settled when a session is closed, so that its records go with it',
+    async () => {
+      const store = memoryStore();
+      await using server = await listen(tcp({ port: 0 }), { services: [serveMixed()], store });
+      const session = await connectTo(server, {});
+      const mixed = session.client(Mixed);
+      await Promise.all(Array.from({ length: 10 }, (_, index) => mixed.persist(index)));
+      await session.close();
+      await until(() => server.sessions.size === 0);
+      expect(store.sweep(Date.now() + 2 * store.retentionMs)).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
 
-  it('leaves nothing of calls that are in flight, queued or given up when the session ends', async () => {
-    const clock = new CountingClock();
-    const store = memoryStore();
-    const server = await listen(tcp({ port: 0 }), { services: [serveMixed()], store, clock, maxConcurrentRequests: MAX_CONCURRENT });
-    const session = await connectTo(server, { clock });
-    const { signal } = new AbortController();
-    setMaxListeners(0, signal);
-    const mixed = session.client(Mixed);
-    const calls = Array.from({ length: 3 * MAX_CONCURRENT }, (_, index) => mixed.hangs(index, { signal, timeoutMs: 60_000 }));
-    const outcomes = Promise.allSettled([...calls, ...Array.from({ length: 5 }, (_, index) => mixed.hangs(index, { signal: AbortSignal.timeout(1) }))]);
-    const [serverSession] = server.sessions.values();
-    await until(() => serverSession?.counters.started === MAX_CONCURRENT);
-    await session.close();
-    expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true);
-    expect(getEventListeners(signal, 'abort')).toEqual([]);
-    await until(() => server.sessions.size === 0);
-    expect(tableOf(store).live).toBe(0);
-    expect(inFlight()).toBe(0);
-    await until(() => serverSession?.counters.zombies === 0);
-    await server.close();
-    expect(liveActors()).toBe(0);
-    await until(() => clock.pending.size === 0);
-  }, TIMEOUT_MS);
+  it(
+    'leaves nothing of calls that are in flight, queued or given up when the session ends',
+    async () => {
+      const clock = new CountingClock();
+      const store = memoryStore();
+      const server = await listen(tcp({ port: 0 }), { services: [serveMixed()], store, clock, maxConcurrentRequests: MAX_CONCURRENT });
+      const session = await connectTo(server, { clock });
+      const { signal } = new AbortController();
+      setMaxListeners(0, signal);
+      const mixed = session.client(Mixed);
+      const calls = Array.from({ length: 3 * MAX_CONCURRENT }, (_, index) => mixed.hangs(index, { signal, timeoutMs: 60_000 }));
+      const outcomes = Promise.allSettled([
+        ...calls,
+        ...Array.from({ length: 5 }, (_, index) => mixed.hangs(index, { signal: AbortSignal.timeout(1) })),
+      ]);
+      const [serverSession] = server.sessions.values();
+      await until(() => serverSession?.counters.started === MAX_CONCURRENT);
+      await session.close();
+      expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true);
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+      await until(() => server.sessions.size === 0);
+      expect(tableOf(store).live).toBe(0);
+      expect(inFlight()).toBe(0);
+      await until(() => serverSession?.counters.zombies === 0);
+      await server.close();
+      expect(liveActors()).toBe(0);
+      await until(() => clock.pending.size === 0);
+    },
+    TIMEOUT_MS,
+  );
 
-  it('[op.ack] keeps nothing for each of the series that a peer makes up', async () => {
-    const store = memoryStore();
-    await using scene = await setScene({ store });
-    using peer = await scene.dial();
-    await peer.greet();
-    for (let index = 0; index < 2_000; index++) {
-      const series = index.toString(16).padStart(16, '0');
-      peer.send(echo(2 * index + 1, { methodId: Target.methods.blob.id, operationId: 1, series, args: encodeValue(0) }));
-      expect(await peer.next()).toMatchObject({ type: 'response', ok: true });
-    }
-    const table = tableOf(store);
-    expect(table.live).toBe(0);
-    // The witness's and the peer's own.
-    expect(table.series).toBe(2);
-  }, TIMEOUT_MS);
+  it(
+    '[op.ack] keeps nothing for each of the series that a peer makes up',
+    async () => {
+      const store = memoryStore();
+      await using scene = await setScene({ store });
+      using peer = await scene.dial();
+      await peer.greet();
+      for (let index = 0; index < 2_000; index++) {
+        const series = index.toString(16).padStart(16, '0');
+        peer.send(echo(2 * index + 1, { methodId: Target.methods.blob.id, operationId: 1, series, args: encodeValue(0) }));
+        expect(await peer.next()).toMatchObject({ type: 'response', ok: true });
+      }
+      const table = tableOf(store);
+      expect(table.live).toBe(0);
+      // The witness's and the peer's own.
+      expect(table.series).toBe(2);
+    },
+    TIMEOUT_MS,
+  );
 });
 
 /** Turns of the event loop with a collection each, until all are collected. What still stands after so many is held by somebody. */
@@ -356,55 +417,70 @@ describe('garbage', () => {
     Driver.prototype.receive = receive;
   });
 
-  it('is what a closed session is, at both ends, while its server lives on', async () => {
-    const references: WeakRef<object>[] = [];
-    await using server = await listen(tcp({ port: 0 }), { services: [serveMixed()], onSession: (session) => references.push(new WeakRef(session)) });
-    const useAndClose = async (index: number): Promise<void> => {
-      const session = await connectTo(server, {});
-      references.push(new WeakRef(session), new WeakRef(session.actor), new WeakRef(session.root));
-      const caller = new MixedCaller(session, `session-${index}`);
-      await makeCalls([caller], 40);
-      await session.close();
-    };
-    for (let index = 0; index < 20; index++) await useAndClose(index);
-    await until(() => server.sessions.size === 0);
-    expect(references).toHaveLength(80);
-    expect(await collected(references)).toBe(0);
-  }, TIMEOUT_MS);
+  it(
+    'is what a closed session is, at both ends, while its server lives on',
+    async () => {
+      const references: WeakRef<object>[] = [];
+      await using server = await listen(tcp({ port: 0 }), {
+        services: [serveMixed()],
+        onSession: (session) => references.push(new WeakRef(session)),
+      });
+      const useAndClose = async (index: number): Promise<void> => {
+        const session = await connectTo(server, {});
+        references.push(new WeakRef(session), new WeakRef(session.actor), new WeakRef(session.root));
+        const caller = new MixedCaller(session, `session-${index}`);
+        await makeCalls([caller], 40);
+        await session.close();
+      };
+      for (let index = 0; index < 20; index++) await useAndClose(index);
+      await until(() => server.sessions.size === 0);
+      expect(references).toHaveLength(80);
+      expect(await collected(references)).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
 
-  it('is what a server is after its close', async () => {
-    const references: WeakRef<object>[] = [];
-    const serveAndClose = async (): Promise<void> => {
-      const server = await listen(tcp({ port: 0 }), { services: [serveMixed()] });
-      const session = await connectTo(server, {});
-      await session.client(Mixed).volatile(1);
-      references.push(new WeakRef(server), new WeakRef(server.actor), new WeakRef(session));
-      await server.close();
-      await session.closed;
-    };
-    for (let round = 0; round < 5; round++) await serveAndClose();
-    expect(await collected(references)).toBe(0);
-  }, TIMEOUT_MS);
+  it(
+    'is what a server is after its close',
+    async () => {
+      const references: WeakRef<object>[] = [];
+      const serveAndClose = async (): Promise<void> => {
+        const server = await listen(tcp({ port: 0 }), { services: [serveMixed()] });
+        const session = await connectTo(server, {});
+        await session.client(Mixed).volatile(1);
+        references.push(new WeakRef(server), new WeakRef(server.actor), new WeakRef(session));
+        await server.close();
+        await session.closed;
+      };
+      for (let round = 0; round < 5; round++) await serveAndClose();
+      expect(await collected(references)).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
 
-  it('is what a session is whose peer never finished its handshake', async () => {
-    const references: WeakRef<object>[] = [];
-    const { attach } = ActorHost.prototype;
-    // The log of a scene keeps errors, and an error keeps what was on the stack until somebody reads its trace.
-    await using scene = await setScene({ log: () => {} });
-    ActorHost.prototype.attach = function (this: ActorHost): void {
-      references.push(new WeakRef(this));
-      attach.call(this);
-    };
-    try {
-      for (let index = 0; index < 20; index++) {
-        using peer = await scene.dial();
-        if (index % 2 === 0) peer.write(frame(encodeMessage(hello())).subarray(0, 30));
-        else await peer.send(hello({ version: 3 })).ended;
+  it(
+    'is what a session is whose peer never finished its handshake',
+    async () => {
+      const references: WeakRef<object>[] = [];
+      const { attach } = ActorHost.prototype;
+      // The log of a scene keeps errors, and an error keeps what was on the stack until somebody reads its trace.
+      await using scene = await setScene({ log: () => {} });
+      ActorHost.prototype.attach = function (this: ActorHost): void {
+        references.push(new WeakRef(this));
+        attach.call(this);
+      };
+      try {
+        for (let index = 0; index < 20; index++) {
+          using peer = await scene.dial();
+          if (index % 2 === 0) peer.write(frame(encodeMessage(hello())).subarray(0, 30));
+          else await peer.send(hello({ version: 3 })).ended;
+        }
+        await until(() => references.length === 20);
+      } finally {
+        ActorHost.prototype.attach = attach;
       }
-      await until(() => references.length === 20);
-    } finally {
-      ActorHost.prototype.attach = attach;
-    }
-    expect(await collected(references)).toBe(0);
-  }, TIMEOUT_MS);
+      expect(await collected(references)).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -86,7 +86,9 @@ describe('implement', () => {
       #cents = 7;
       extra = 'state of its own';
       ping() {}
-      charge() { return `${this.#cents}`; }
+      charge() {
+        return `${this.#cents}`;
+      }
     }
     expect(implement(Bank, new Till()).methods.get(Bank.methods.charge.id)!.handler({ cents: 1 }, call)).toBe('7');
   });
@@ -174,9 +176,16 @@ describe('a client', () => {
   });
 
   it.each<[string, CallOptions]>([
-    ['every option undefined', {
-      signal: undefined, timeoutMs: undefined, metadata: undefined, operationId: undefined, onResponseMetadata: undefined,
-    }],
+    [
+      'every option undefined',
+      {
+        signal: undefined,
+        timeoutMs: undefined,
+        metadata: undefined,
+        operationId: undefined,
+        onResponseMetadata: undefined,
+      },
+    ],
     ['the longest ids', { operationId: 'x'.repeat(1_024) }],
     ['ids of many bytes', { operationId: 'é'.repeat(512) }],
     ['ids outside the basic plane', { operationId: '💶' }],
@@ -187,7 +196,11 @@ describe('a client', () => {
   });
 
   it('turns what its caller throws into a rejection', async () => {
-    const client = makeClient(Bank, { call: () => { throw new TypeError('options.metadata …'); } });
+    const client = makeClient(Bank, {
+      call: () => {
+        throw new TypeError('options.metadata …');
+      },
+    });
     await expect(client.ping(undefined, {})).rejects.toThrow('options.metadata');
     await expect(client.ping()).rejects.toThrow('options.metadata');
   });
@@ -228,14 +241,27 @@ describe('validate', () => {
   });
 
   it('throws on what a schema throws', () => {
-    const broken: StandardSchemaV1 = { '~standard': { version: 1, vendor: 'test', validate: () => { throw new RangeError('mine'); } } };
+    const broken: StandardSchemaV1 = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: () => {
+          throw new RangeError('mine');
+        },
+      },
+    };
     expect(() => validate(broken, 1)).toThrow(RangeError);
   });
 });
 
 describe('metadata', () => {
   it('[meta.entries] keeps order, duplicates and every kind of value', () => {
-    const given: MetadataInput = [['b', 1], ['a', 'x'], ['b', 2n ** 64n - 1n], ['a', new Uint8Array([1])]];
+    const given: MetadataInput = [
+      ['b', 1],
+      ['a', 'x'],
+      ['b', 2n ** 64n - 1n],
+      ['a', new Uint8Array([1])],
+    ];
     const view = MetadataView.of(toMetadata(given));
     expect([...view].map(({ key, value }) => [key, value])).toEqual(given);
     expect([view.get('b'), view.getAll('b'), view.has('a')]).toEqual([1, [1, 2n ** 64n - 1n], true]);
@@ -243,9 +269,18 @@ describe('metadata', () => {
   });
 
   it('[meta.entries] takes records, maps and generators', () => {
-    expect(toMetadata({ a: 1, b: 'x' })).toEqual([['a', 1, 0], ['b', 'x', 0]]);
+    expect(toMetadata({ a: 1, b: 'x' })).toEqual([
+      ['a', 1, 0],
+      ['b', 'x', 0],
+    ]);
     expect(toMetadata(new Map([['a', 1n]]))).toEqual([['a', 1n, 0]]);
-    expect(toMetadata((function* () { yield ['a', 's', { sensitive: true, noPropagate: true }] as const; })())).toEqual([['a', 's', 3]]);
+    expect(
+      toMetadata(
+        (function* () {
+          yield ['a', 's', { sensitive: true, noPropagate: true }] as const;
+        })(),
+      ),
+    ).toEqual([['a', 's', 3]]);
     expect(toMetadata(undefined)).toEqual([]);
   });
 
@@ -258,11 +293,20 @@ describe('metadata', () => {
 
   it('[meta.sensitive] shows no sensitive value in JSON, in the console or in an error', () => {
     const bytes = new Uint8Array(3);
-    const view = MetadataView.of(toMetadata([['token', 'S3CRET', { sensitive: true }], ['n', 5n], ['b', bytes], ['p', 'x', { noPropagate: true }]]));
+    const view = MetadataView.of(
+      toMetadata([
+        ['token', 'S3CRET', { sensitive: true }],
+        ['n', 5n],
+        ['b', bytes],
+        ['p', 'x', { noPropagate: true }],
+      ]),
+    );
     const texts = [JSON.stringify(view), inspect(view), inspect({ deep: { view } }, { showHidden: true })];
     for (const text of texts) expect(text).not.toContain('S3CRET');
     expect(JSON.parse(JSON.stringify(view))).toEqual([
-      { key: 'token', value: '[sensitive]', sensitive: true }, { key: 'n', value: '5' }, { key: 'b', value: '[3 bytes]' },
+      { key: 'token', value: '[sensitive]', sensitive: true },
+      { key: 'n', value: '5' },
+      { key: 'b', value: '[3 bytes]' },
       { key: 'p', value: 'x', noPropagate: true },
     ]);
     expect(inspect(view)).toContain('[sensitive]');
@@ -295,7 +339,10 @@ describe('metadata', () => {
     builder.set('a', 1);
     builder.set('b', 'x', { sensitive: true });
     builder.set('a', 2);
-    expect(builder.entries).toEqual([['a', 2, 0], ['b', 'x', 1]]);
+    expect(builder.entries).toEqual([
+      ['a', 2, 0],
+      ['b', 'x', 1],
+    ]);
     expect(() => builder.set('a', 1.5)).toThrow('responseMetadata["a"]');
   });
 });

@@ -207,7 +207,9 @@ describe('the size of a memoryStore', () => {
       return new WeakRef(chunk.buffer);
     });
     // A WeakRef lets go at the end of the turn it was made in.
-    await new Promise((resolve) => { setImmediate(resolve); });
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
     gc();
     expect(chunks.filter((chunk) => chunk.deref() !== undefined)).toEqual([]);
     expect(store.lookup(numbered(50), { methodId: 1, args: new Uint8Array(1_000) })).toMatchObject({ state: 'sealed' });

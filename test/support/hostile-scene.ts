@@ -33,8 +33,15 @@ export function saidAs(...fields: unknown[]): Uint8Array {
 /** A call of `Target.echo` in order, but for what is given. A string operation id, which no acknowledgement touches. */
 export function echo(requestId: number, change: Partial<CallMessage> = {}): CallMessage {
   return {
-    type: 'call', connectionId: 0, requestId, methodId: Target.methods.echo.id, operationId: `echo-${requestId}`, channels: [], metadata: [],
-    args: encodeValue(requestId), ...change,
+    type: 'call',
+    connectionId: 0,
+    requestId,
+    methodId: Target.methods.echo.id,
+    operationId: `echo-${requestId}`,
+    channels: [],
+    metadata: [],
+    args: encodeValue(requestId),
+    ...change,
   };
 }
 
@@ -89,7 +96,10 @@ export class Scene {
     await using late = await connect(tcp(this.server.address));
     expect(await late.client(Target).echo('late')).toBe('late');
     expect(await this.witness.echo('after')).toBe('after');
-    this.#sessions.splice(this.#sessions.findIndex(({ id }) => id === late.id), 1);
+    this.#sessions.splice(
+      this.#sessions.findIndex(({ id }) => id === late.id),
+      1,
+    );
     // A fault of ours would show here, and nowhere else.
     expect(this.log.filter(({ level }) => level === 'error')).toEqual([]);
     return result;
@@ -115,7 +125,12 @@ export async function setScene(options: ListenOptions = {}): Promise<Scene> {
     },
   });
   const server = await listen(tcp({ port: 0 }), {
-    services: [target], maxPayload: MAX_PAYLOAD, maxConcurrentRequests: MAX_CONCURRENT, log: (entry) => log.push(entry), onSession: (made) => sessions.push(made), ...options,
+    services: [target],
+    maxPayload: MAX_PAYLOAD,
+    maxConcurrentRequests: MAX_CONCURRENT,
+    log: (entry) => log.push(entry),
+    onSession: (made) => sessions.push(made),
+    ...options,
   });
   const session = await connect(tcp(server.address));
   return new Scene({ server, log, sessions, session, runs });

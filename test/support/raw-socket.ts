@@ -117,7 +117,10 @@ export interface RawDialOptions {
 }
 
 /** Connects to whoever listens there. */
-export async function dialRaw(address: { readonly host: string; readonly port: number }, { allowHalfOpen = false }: RawDialOptions = {}): Promise<RawPeer> {
+export async function dialRaw(
+  address: { readonly host: string; readonly port: number },
+  { allowHalfOpen = false }: RawDialOptions = {},
+): Promise<RawPeer> {
   const socket = connect({ host: address.host, port: address.port, allowHalfOpen, noDelay: true });
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);

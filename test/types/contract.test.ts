@@ -59,7 +59,12 @@ describe('types only', () => {
       const none = undefined;
       void client.ping(none, { signal: none, timeoutMs: none, metadata: none, operationId: none, onResponseMetadata: none });
       void client.ping(undefined, { metadata: { trace: 't', n: 1, big: 2n, bytes: new Uint8Array() } });
-      void client.ping(undefined, { metadata: [['token', 's', { sensitive: true }], ['token', 't']] });
+      void client.ping(undefined, {
+        metadata: [
+          ['token', 's', { sensitive: true }],
+          ['token', 't'],
+        ],
+      });
       void client.ping(undefined, { onResponseMetadata: (view) => view.get('x') });
       // @ts-expect-error metadata carries no booleans
       void client.ping(undefined, { metadata: { flag: true } });
@@ -78,24 +83,31 @@ describe('types only', () => {
 
 describe('handlers', () => {
   it('are typed by their place', () => {
-    neverRun(() => implement(Bank, {
-      ping: () => {},
-      async balance({ account }, call) {
-        expectTypeOf(account).toEqualTypeOf<string>();
-        expectTypeOf(call).toEqualTypeOf<CallContext<never>>();
-        expectTypeOf(call.signal).toEqualTypeOf<AbortSignal>();
-        expectTypeOf(call.client(Bank)).toEqualTypeOf<BankClient>();
-        return call.client(Bank).balance({ account });
-      },
-      async charge(input, call) {
-        if (input.cents > 5) return call.fail({ code: 'insufficient', missing: 1 });
-        return { receipt: 'r' };
-      },
-      touch: (text) => { expectTypeOf(text).toEqualTypeOf<string>(); },
-      count: () => 5,
-      maybe: async (input) => { expectTypeOf(input).toEqualTypeOf<{ n: number } | undefined>(); return 'x'; },
-      both: (n) => Promise.resolve(n),
-    }));
+    neverRun(() =>
+      implement(Bank, {
+        ping: () => {},
+        async balance({ account }, call) {
+          expectTypeOf(account).toEqualTypeOf<string>();
+          expectTypeOf(call).toEqualTypeOf<CallContext<never>>();
+          expectTypeOf(call.signal).toEqualTypeOf<AbortSignal>();
+          expectTypeOf(call.client(Bank)).toEqualTypeOf<BankClient>();
+          return call.client(Bank).balance({ account });
+        },
+        async charge(input, call) {
+          if (input.cents > 5) return call.fail({ code: 'insufficient', missing: 1 });
+          return { receipt: 'r' };
+        },
+        touch: (text) => {
+          expectTypeOf(text).toEqualTypeOf<string>();
+        },
+        count: () => 5,
+        maybe: async (input) => {
+          expectTypeOf(input).toEqualTypeOf<{ n: number } | undefined>();
+          return 'x';
+        },
+        both: (n) => Promise.resolve(n),
+      }),
+    );
   });
 
   it('narrow after `return call.fail(…)`', () => {
@@ -136,7 +148,9 @@ describe('handlers', () => {
   it('may be the methods of a class', () => {
     class Account {
       readonly #cents = 5;
-      balance(): number { return this.#cents; }
+      balance(): number {
+        return this.#cents;
+      }
     }
     const Ledger = defineService('Ledger', { balance: method<{ account: string }, number>() });
     expectTypeOf<Account>().toExtend<Handlers<typeof Ledger>>();
@@ -154,7 +168,10 @@ describe('schemas', () => {
     }),
     valibot: method({
       input: v.object({ sku: v.string(), count: v.optional(v.number(), 1) }),
-      output: v.pipe(v.string(), v.transform((text) => text.length)),
+      output: v.pipe(
+        v.string(),
+        v.transform((text) => text.length),
+      ),
       error: v.object({ code: v.literal('gone') }),
     }),
     arktype: method({ input: type({ sku: 'string', count: 'number = 1' }), output: type('string').pipe((text) => text.length), persist: true }),
@@ -177,18 +194,28 @@ describe('schemas', () => {
   });
 
   it('give the handler the reverse', () => {
-    neverRun(() => implement(Shop, {
-      zod(input, call) {
-        expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number; when: Date }>();
-        if (input.count === 0) return call.fail({ code: 'gone' });
-        return 5;
-      },
-      valibot: async (input) => { expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number }>(); return 'text'; },
-      arktype: (input) => { expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number }>(); return 'text'; },
-      onlyInput: (input) => { expectTypeOf(input).toEqualTypeOf<string>(); },
-      onlyOutput: () => 'text',
-      optional: (input) => input ?? 'none',
-    }));
+    neverRun(() =>
+      implement(Shop, {
+        zod(input, call) {
+          expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number; when: Date }>();
+          if (input.count === 0) return call.fail({ code: 'gone' });
+          return 5;
+        },
+        valibot: async (input) => {
+          expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number }>();
+          return 'text';
+        },
+        arktype: (input) => {
+          expectTypeOf(input).toEqualTypeOf<{ sku: string; count: number }>();
+          return 'text';
+        },
+        onlyInput: (input) => {
+          expectTypeOf(input).toEqualTypeOf<string>();
+        },
+        onlyOutput: () => 'text',
+        optional: (input) => input ?? 'none',
+      }),
+    );
   });
 
   it('give a caught failure its parsed type', () => {
@@ -202,7 +229,9 @@ describe('schemas', () => {
   });
 
   it('may stand beside type arguments, which then name the types', () => {
-    interface Order { sku: string }
+    interface Order {
+      sku: string;
+    }
     const Mixed = defineService('Mixed', {
       order: method<Order, number, 'gone'>({ input: z.object({ sku: z.string() }), idem: true }),
       answer: method<undefined, number>({ output: z.number() }),

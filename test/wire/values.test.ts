@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import { addExtension, Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { decodeValue, encodeValue, ValueError, WireError } from 'statewire/wire';
 import { values } from './arbitraries.ts';
@@ -68,6 +69,64 @@ describe('round trips', () => {
     expect(decoded).toEqual(Uint8Array.of(1, 2, 3));
   });
 
+  it.each([
+    ['small', 3],
+    ['large', 100_000],
+  ])('leaves nothing on the %s array it reads from, and keeps no part of it', (_, length) => {
+    const bytes = encodeValue([new Uint8Array(length), 'text']);
+    const names = Object.getOwnPropertyNames(bytes).length;
+    const [decoded] = decodeValue(bytes) as [Uint8Array];
+    expect(Object.getOwnPropertyNames(bytes)).toHaveLength(names);
+    expect(decoded.buffer).not.toBe(bytes.buffer);
+  });
+
+  it.each([
+    ['small', 3],
+    ['large', 100_000],
+  ])('reads a %s value from a Buffer, whatever is before and behind it', (_, length) => {
+    const value = { bytes: new Uint8Array(length).fill(7), text: 'é'.repeat(length), map: new Map([['k', new Uint8Array(length)]]) };
+    const bytes = encodeValue(value);
+    const payload = Buffer.alloc(bytes.length + 20, 0xc1);
+    payload.set(bytes, 10);
+    expect(decodeValue(payload.subarray(10, 10 + bytes.length))).toStrictEqual(value);
+  });
+
+  it('keeps a byte order mark wherever it stands, in names too, and leaves the bytes as they were', () => {
+    const texts = [65, 66, 255, 256, 65_536].map((length) => `\ufeff${'x'.repeat(length - 3)}`);
+    const value = [
+      ...texts,
+      `\ufeff\ufeff${'é'.repeat(80)}`,
+      Object.fromEntries(texts.map((text) => [text, text])),
+      new Map([[texts[0], new Set(texts)]]),
+    ];
+    const bytes = encodeValue(value);
+    const before = bytes.slice();
+    deepStrictEqual(decodeValue(bytes), value);
+    deepStrictEqual(bytes, before);
+  });
+
+  it('reads a hundred thousand Maps in the time of their bytes', () => {
+    const value = Array.from({ length: 100_000 }, (_, index) => new Map([[index, new Set(['s'])]]));
+    const decoded = decodeValue(encodeValue(value)) as typeof value;
+    expect(decoded).toHaveLength(value.length);
+    // Not compared as a whole: what would be told of so large a difference takes minutes to write.
+    expect(decoded.findIndex((map, index) => map.get(index)?.has('s') !== true)).toBe(-1);
+  });
+
+  it('reads Maps and Sets even where another module has taken their extensions of msgpackr', () => {
+    const value = new Map([[1, new Set(['a'])]]);
+    const bytes = encodeValue(value);
+    for (const type of [0x4d, 0x53]) addExtension({ type, unpack: () => 'taken' });
+    deepStrictEqual(decodeValue(bytes), value);
+  });
+
+  it('gives those who unpack with msgpackr themselves the contents of a Map, and is not disturbed by them', () => {
+    const bytes = encodeValue(new Map([[1, 2]]));
+    decodeValue(bytes);
+    expect(new Unpackr().unpack(new Uint8Array(bytes))).toEqual(Uint8Array.of(0x92, 1, 2));
+    expect(decodeValue(bytes)).toEqual(new Map([[1, 2]]));
+  });
+
   it('takes an object without a prototype for an ordinary one', () => {
     expect(decodeValue(encodeValue(Object.assign(Object.create(null), { a: 1 })))).toStrictEqual({ a: 1 });
   });
@@ -80,7 +139,7 @@ describe('round trips', () => {
     }
   });
 
-  it('defines properties that every object inherits, even where Object.prototype is frozen', () => {
+  it('defines properties that every object inherits', () => {
     const bytes = encodeValue({ constructor: 1, toString: 2 });
     const before = Object.getOwnPropertyDescriptors(Object.prototype);
     const decoded = decodeValue(bytes) as object;
@@ -176,13 +235,15 @@ describe('bytes that are no value', () => {
     ['invalid UTF-8 in a long string', `d978${'61'.repeat(119)}ff`, /UTF-8/],
     ['a property name that is a number', '810102', /property name/],
     ['a property __proto__', '81a95f5f70726f746f5f5f01', /__proto__/],
-    ['a property twice', '82a16101a16102', /twice/],
-    ['an inherited property name twice', '82ab636f6e7374727563746f7201ab636f6e7374727563746f7202', /twice/],
+    ['a property __proto__ with a longer header', '81da00095f5f70726f746f5f5f01', /__proto__/],
+    ['a property name that is an extension', '81d4000001', /property name/],
+    ['an object that ends where a property name should begin', '82a16192a16101', /property name should begin/],
     ['undefined with another byte', 'd40001', /undefined/],
     ['undefined of two bytes', 'd5000000', /undefined/],
     ['a bigint of no bytes', 'c70042', /bigint/],
     ['a timestamp of one byte', 'd4ffff', /timestamp/],
     ['a timestamp with a full second of nanoseconds', 'd7ffee6b280000000000', /range/],
+    ['a timestamp a millisecond later than any Date', 'c70cff000f4240000007dba8218000', /range/],
     ['a timestamp no Date reaches', 'c70cff000000007fffffffffffffff', /range/],
     ['a Map that holds no array', 'd44d01', /array/],
     ['a Map with a key without a value', 'd54d9101', /without a value/],
@@ -195,6 +256,10 @@ describe('bytes that are no value', () => {
     ['a pointer', 'd67000000001', /extension type 112/],
     ['a RegExp', 'd4780092a178a0', /extension type 120/],
     ['a typed array', 'd5740101', /extension type 116/],
+    ['an Error', 'd6650192a178', /extension type 101/],
+    ['a structured clone', 'd66900000001', /extension type 105/],
+    ['a Set of msgpackr', 'd4739101', /extension type 115/],
+    ['the text extension, which is no part of the wire', 'd454bb', /extension type 84/],
     ['501 arrays', `${'91'.repeat(501)}01`, /500 deep/],
     ['a hundred thousand arrays', '91'.repeat(100_000), /500 deep/],
   ])('%s is refused', (_, hex, problem) => {
@@ -217,6 +282,19 @@ describe('bytes that are no value', () => {
     ['a bigint of any length', 'c70342ff0000', -65_536n],
     ['a timestamp finer than a millisecond, cut', 'd7ff00f423fc695735a5', new Date('2026-01-02T03:04:05.003Z')],
     ['a byte order mark as a letter', 'a4efbbbf61', '\ufeffa'],
+    ['int 64 and uint 64 at their ends', '93d38000000000000000cfffffffffffffffffcf0000000000000000', [-(2n ** 63n), 2n ** 64n - 1n, 0n]],
+    ['a float 32 that has no short decimal', 'ca3dcccccd', Math.fround(0.1)],
+    ['-0', 'cb8000000000000000', -0],
+    ['undefined with a longer header', 'c7010000', undefined],
+    ['a bigint of nine bytes with a longer header', 'c80009420100000000000000ff', 2n ** 64n + 255n],
+    ['a timestamp of 4 bytes', 'd6ffffffffff', new Date(4_294_967_295_000)],
+    ['a timestamp of 12 bytes before 1970, cut towards the past', 'c70cff3b9ac9ffffffffffffffffff', new Date(-1)],
+    ['the earliest Date', 'c70cff00000000fffff82457de8000', new Date(-8.64e15)],
+    ['a property twice, of which the last one wins', '82a16101a16102', { a: 2 }],
+    ['a property name with a longer header', '81da00016101', { a: 1 }],
+    ['an empty property name', '81a001', { '': 1 }],
+    ['an empty Map and an empty Set', '92d44d90d45390', [new Map(), new Set()]],
+    ['a Map with a longer header within it', 'c800094ddd0000000201d90161', new Map([[1, 'a']])],
   ])('%s is read', (_, hex, value) => {
     expect(decodeValue(bytesOf(hex))).toStrictEqual(value);
   });
