@@ -37,7 +37,10 @@ export async function connect(connector: Connector, given: ConnectOptions = {}):
     onClosed: (made) => {
       dialling.abort();
       failed(made.endError);
-      endStore().catch((error: unknown) => options.log({ level: 'error', event: 'store-failure', message: 'the store failed to close', error }));
+      if (made.isDraining) return endStore(made.graceMs);
+      // Not ended by us: what `persist` calls run on may take its time, and nobody waits for it.
+      void endStore(undefined);
+      return undefined;
     },
   });
   core.start();

@@ -53,3 +53,12 @@ export class RpcError<E = unknown> extends Error {
     this.operationId = init.operationId;
   }
 }
+
+/** What was thrown, as text, whatever it is: an error's message, or what it prints as. Never throws. */
+export function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return 'something that cannot be printed';
+  }
+}

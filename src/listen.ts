@@ -11,6 +11,7 @@ import { SessionCore } from './session/session-core.ts';
 import { Session } from './session/session.ts';
 import type { CloseOptions } from './session/session.ts';
 import { leaseStore } from './session/store-lease.ts';
+import type { EndLease } from './session/store-lease.ts';
 import { memoryStore } from './store/memory.ts';
 import type { Link, Listener } from './transport/link.ts';
 
@@ -34,7 +35,7 @@ export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}
     const listening = await listener.listen((link) => sessions.accept(link), { maxPayload: options.maxPayload });
     return new Server(listening, sessions, endStore);
   } catch (error) {
-    await endStore();
+    await endStore(0);
     throw error;
   }
 }
@@ -109,11 +110,11 @@ export class Server<A = unknown> {
   readonly address: A;
   readonly #listening: Listening<A>;
   readonly #sessions: Sessions;
-  readonly #endStore: () => Promise<void>;
+  readonly #endStore: EndLease;
   #closed: Promise<void> | undefined = undefined;
 
   /** @internal Made by `listen`. */
-  constructor(listening: Listening<A>, sessions: Sessions, endStore: () => Promise<void>) {
+  constructor(listening: Listening<A>, sessions: Sessions, endStore: EndLease) {
     this.address = listening.address;
     this.#listening = listening;
     this.#sessions = sessions;
@@ -138,9 +139,11 @@ export class Server<A = unknown> {
 
   async #close(graceMs: number): Promise<void> {
     const stopped = this.#listening.close();
-    await this.#sessions.close(graceMs);
-    await stopped;
-    await this.#endStore();
+    const ended = this.#sessions.close(graceMs);
+    // Whatever becomes of one, the others end.
+    const outcomes = await Promise.allSettled([stopped, ended]);
+    await this.#endStore(graceMs);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

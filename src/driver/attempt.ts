@@ -2,7 +2,7 @@
  * One inbound request id: the callee's end of an attempt. It knows its call message, its connection and the operation that
  * answers it; its statechart says what may happen to it.
  */
-import { MetadataBuilder, NO_METADATA } from '../metadata.ts';
+import { NO_METADATA } from '../metadata.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { responseMachine } from '../machines/response.ts';
@@ -28,7 +28,6 @@ export class InboundAttempt {
   readonly actor: LiveActor<typeof responseMachine>;
   /** Set once, right after the call was routed. */
   operation: LiveOperation | undefined = undefined;
-  #responseMetadata: MetadataBuilder | undefined = undefined;
   /** The response is in its session's batch, encoded in place. */
   #isWritten = false;
 
@@ -43,13 +42,8 @@ export class InboundAttempt {
     return { requestId: this.message.requestId };
   }
 
-  /** What the handler adds for its caller. */
-  get responseMetadata(): MetadataBuilder {
-    return (this.#responseMetadata ??= new MetadataBuilder());
-  }
-
   get metadata(): Metadata {
-    return this.#responseMetadata?.entries ?? NO_METADATA;
+    return this.operation?.metadata ?? NO_METADATA;
   }
 
   /** Encodes a handler's value as this attempt's response. Throws ValueError or MessageTooLargeError, sending nothing. */

@@ -8,6 +8,7 @@
  */
 import type { AnyService, CallContext, CallSession, Client, Principal } from '../contract.ts';
 import type { MetadataFlags } from '../metadata.ts';
+import { textOf } from '../errors.ts';
 import { MetadataView } from '../metadata.ts';
 import { validate } from '../schema.ts';
 import type { StandardSchemaV1, Validated } from '../schema.ts';
@@ -64,7 +65,7 @@ export class HandlerCall implements CallContext<unknown> {
   }
 
   get responseMetadata(): { set(key: string, value: MetadataValue, flags?: MetadataFlags): void } {
-    return this.#operation.first.responseMetadata;
+    return this.#operation.responseMetadata;
   }
 
   get signal(): AbortSignal {
@@ -91,7 +92,7 @@ export class HandlerCall implements CallContext<unknown> {
     if (this.#phase === 'running') {
       this.#phase = 'failing';
       this.#validated(this.#operation.method.error, error, 'error', (data) => userFailure(this.#fitting(packValue(data))));
-    } else {
+    } else if (this.#phase !== 'zombie') {
       this.#answeredAgain(new Error(`${this.service}.${this.method} called fail() after it had answered`));
     }
     throw new Failed(`${this.service}.${this.method} failed; this error only leaves the handler and is not for catching`);
@@ -106,20 +107,21 @@ export class HandlerCall implements CallContext<unknown> {
       this.#overrun = options.clock.setTimeout(() => this.#operation.actor.send({ type: 'overran' }), options.handlerTimeoutMs);
     }
     let result: unknown;
+    let later: Promise<unknown> | undefined;
     try {
       result = options.middleware.length === 0 ? this.#handle() : this.#through(0);
+      // A user's own thenable may do anything: `resolve` sees to it that it answers once, and later.
+      if (isPromise(result)) later = Promise.resolve(result);
     } catch (error) {
       this.#threw(error);
       return;
     }
-    if (isPromise(result)) {
-      result.then(
+    if (later === undefined) this.#returned(result);
+    else
+      later.then(
         (value) => this.#returned(value),
         (error: unknown) => this.#threw(error),
       );
-    } else {
-      this.#returned(result);
-    }
   }
 
   /** Fires the signal; from here on what the handler says is ignored (cancel.abort). */
@@ -179,6 +181,8 @@ export class HandlerCall implements CallContext<unknown> {
       case 'answered':
       case 'revoked':
         if (!(error instanceof Failed)) this.#answeredAgain(error);
+        // It has ended, whatever becomes of its failure's validation: no zombie.
+        if (this.#phase === 'failing') this.#phase = 'answered';
     }
   }
 
@@ -239,7 +243,7 @@ export class HandlerCall implements CallContext<unknown> {
     this.#stopClock();
     this.#tellServer(error);
     const { exposeErrors } = this.#operation.host.endpoint.options;
-    this.#operation.threw(exposeErrors ? String(error) : undefined);
+    this.#operation.threw(exposeErrors ? textOf(error) : undefined);
   }
 
   /** The operation may have been aborted while its answer was being validated. */

@@ -39,7 +39,7 @@ export class Inbound {
       this.host.protocolError(broken.rule, broken.message);
       return;
     }
-    if (message.ack !== undefined) this.host.acknowledged(message.ack);
+    if (message.ack !== undefined && this.host.retry) this.host.acknowledged(message.ack);
     const attempt = new InboundAttempt(this, message);
     this.#attempts.set(requestId, attempt);
     const served = this.host.services.get(message.methodId);

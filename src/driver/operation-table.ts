@@ -107,7 +107,7 @@ export class OperationSpace {
 
   /** A peer may name any number of series: none is kept for its name alone. */
   #dropIfUnused(series: LiveSeries): void {
-    if (series.users === 0 && series.operations.size === 0) this.#series.delete(series.id);
+    if (series.users === 0 && series.operations.size === 0 && this.#series.get(series.id) === series) this.#series.delete(series.id);
     if (this.#users === 0 && this.#live === 0 && this.#releasing.size === 0) this.#onEmpty(this);
   }
 }
@@ -120,8 +120,17 @@ function nameOf(id: string | number, series: LiveSeries): string {
 export class OperationTable {
   readonly #spaces = new Map<string, OperationSpace>();
   readonly #drop = (space: OperationSpace) => {
-    this.#spaces.delete(`${space.caller}:${space.scope}`);
+    const name = `${space.caller}:${space.scope}`;
+    // One that was dropped before may have a successor.
+    if (this.#spaces.get(name) === space) this.#spaces.delete(name);
+    if (this.#spaces.size === 0) for (const tell of this.#waitingForIdle.splice(0)) tell();
   };
+  readonly #waitingForIdle: (() => void)[] = [];
+
+  /** Settles once no session uses the table and nothing is live or being released any more. */
+  idle(): Promise<void> {
+    return this.#spaces.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#waitingForIdle.push(resolve));
+  }
 
   space(scope: string, caller: 'initiator' | 'acceptor'): OperationSpace {
     const name = `${caller}:${scope}`;

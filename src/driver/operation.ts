@@ -7,7 +7,9 @@ import { operationMachine } from '../machines/operation.ts';
 import type { Ending, OperationEvent } from '../machines/operation.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
+import { MetadataBuilder, NO_METADATA } from '../metadata.ts';
 import type { OperationKey, OperationSignature, ReleaseReason } from '../store/store.ts';
+import type { Metadata } from '../wire/index.ts';
 import type { InboundAttempt } from './attempt.ts';
 import { HandlerCall } from './handler-call.ts';
 import type { DriverHost } from './host.ts';
@@ -58,7 +60,7 @@ export class LiveOperation {
   readonly signature: OperationSignature;
   readonly actor: LiveActor<typeof operationMachine>;
   /** Those who will be told, in the order they joined (op.waiters). */
-  readonly waiters: InboundAttempt[];
+  readonly waiters: Set<InboundAttempt>;
   /** The attempt that brought it: what its handler sees of the call. */
   readonly first: InboundAttempt;
   /** The attempt whose cancel or loss decides over the handler; none when a `persist` operation outlived its session. */
@@ -70,6 +72,7 @@ export class LiveOperation {
   outcome: Outcome | undefined = undefined;
   /** What the server lets its callers know of an accident (`exposeErrors`). */
   #endingDetail: string | undefined = undefined;
+  #responseMetadata: MetadataBuilder | undefined = undefined;
   /** Where it was called: its store, options and counters. They outlive the session. */
   readonly host: DriverHost;
 
@@ -78,7 +81,7 @@ export class LiveOperation {
     this.identity = identity;
     this.signature = first.message;
     this.first = first;
-    this.waiters = [first];
+    this.waiters = new Set([first]);
     this.owner = first;
     this.host = first.inbound.host;
     const { method } = served;
@@ -89,6 +92,15 @@ export class LiveOperation {
       parent: first.inbound.parent,
     });
     if (identity !== undefined) first.actor.send(ADMIT);
+  }
+
+  /** What the handler adds for its callers. */
+  get responseMetadata(): MetadataBuilder {
+    return (this.#responseMetadata ??= new MetadataBuilder());
+  }
+
+  get metadata(): Metadata {
+    return this.#responseMetadata?.entries ?? NO_METADATA;
   }
 
   get method(): AnyMethod {
@@ -104,27 +116,27 @@ export class LiveOperation {
   join(attempt: InboundAttempt): void {
     this.host.counters.attached++;
     attempt.actor.send(ADMIT);
-    attempt.actor.send(ATTACHED);
     if (this.outcome !== undefined && !this.method.persist) {
       // Answered already, and not yet stored: the outcome is known and final.
+      attempt.actor.send(ATTACHED);
       attempt.actor.send({ type: 'settled', outcome: this.outcome });
       return;
     }
-    this.waiters.push(attempt);
-    this.owner ??= attempt;
+    this.waiters.add(attempt);
+    if (this.owner === undefined) this.#own(attempt);
+    else attempt.actor.send(ATTACHED);
     if (this.actor.value === 'sealing') attempt.actor.send(SEALING);
   }
 
   /** An attempt's link or connection is gone: nobody is left to answer there. */
   drop(attempt: InboundAttempt): void {
-    const at = this.waiters.indexOf(attempt);
-    if (at >= 0) this.waiters.splice(at, 1);
+    this.waiters.delete(attempt);
     if (this.owner === attempt) this.owner = undefined;
   }
 
   /** Says that the attempts of a connection that is gone were dropped, if its owner was among them. */
   ownerGone(): void {
-    this.actor.send({ type: 'ownerGone', heir: this.waiters.length > 0 });
+    this.actor.send({ type: 'ownerGone', heir: this.waiters.size > 0 });
   }
 
   cancel(attempt: InboundAttempt): void {
@@ -148,7 +160,7 @@ export class LiveOperation {
 
   answer(outcome: Outcome): void {
     this.outcome = outcome;
-    for (const attempt of this.waiters.splice(0)) attempt.actor.send({ type: 'settled', outcome });
+    for (const attempt of this.#dismiss()) attempt.actor.send({ type: 'settled', outcome });
   }
 
   announceSealing(outcome: Outcome): void {
@@ -163,7 +175,7 @@ export class LiveOperation {
   answerEnding(ending: Ending): void {
     const outcome = endingFailure(this.actor.context, ending, this.#endingDetail);
     const type = ending === 'handler-failed' ? 'settled' : 'aborted';
-    for (const attempt of this.waiters.splice(0)) attempt.actor.send({ type, outcome });
+    for (const attempt of this.#dismiss()) attempt.actor.send({ type, outcome });
   }
 
   detachWaiter(attempt: InboundAttempt): void {
@@ -172,8 +184,20 @@ export class LiveOperation {
   }
 
   passOn(): void {
-    this.owner = this.waiters[0];
-    if (this.actor.value === 'live') this.owner?.actor.send(STARTED);
+    const [heir] = this.waiters;
+    if (heir !== undefined) this.#own(heir);
+  }
+
+  #own(attempt: InboundAttempt): void {
+    this.owner = attempt;
+    if (this.actor.value === 'live') attempt.actor.send(STARTED);
+  }
+
+  /** All who wait, in the order they joined; from here on nobody does. */
+  #dismiss(): InboundAttempt[] {
+    const waiters = [...this.waiters];
+    this.waiters.clear();
+    return waiters;
   }
 
   seal(): void {

@@ -2,12 +2,13 @@
  * One call of ours: what its caller waits for, and what the statechart of its attempt (machines/request.ts) does to it.
  */
 import type { AnyMethod, CallOptions } from '../contract.ts';
-import { RpcError } from '../errors.ts';
+import { RpcError, textOf } from '../errors.ts';
 import type { RpcErrorInit, RpcErrorKind } from '../errors.ts';
 import { requestMachine } from '../machines/request.ts';
 import type { RequestEvent } from '../machines/request.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
+import { MetadataView } from '../metadata.ts';
 import { MessageTooLargeError } from '../wire/index.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
 import { unwatch, watch } from './abort-watch.ts';
@@ -84,21 +85,24 @@ export class OutboundCall implements Handover {
     });
   }
 
-  /** Arms what may end the call from here: its timeout and its signal (cancel.caller). */
+  /** Arms what may end the call, until its caller has an answer: its timeout and its signal (cancel.caller). */
   watch(): void {
     const { signal, timeoutMs } = this.#options;
     if (timeoutMs !== undefined) {
-      const expired = () => {
-        const cause = new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError');
-        this.actor.send({ type: 'aborted', reason: 'timeout', cause });
-      };
+      const expired = () => this.#giveUp('timeout', new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError'));
       this.#timeout = this.outbound.host.endpoint.options.clock.setTimeout(expired, timeoutMs);
     }
     if (signal !== undefined) watch(signal, this);
   }
 
   abortedBy(signal: AbortSignal): void {
-    this.actor.send({ type: 'aborted', reason: 'aborted', cause: signal.reason });
+    this.#giveUp('aborted', signal.reason);
+  }
+
+  #giveUp(reason: 'timeout' | 'aborted', cause: unknown): void {
+    // Answered, and the answer is still being validated: there is nothing to tell the peer.
+    if (this.actor.done) this.reject(this.#error(abortedError(reason, cause)));
+    else this.actor.send({ type: 'aborted', reason, cause });
   }
 
   handed(): void {
@@ -107,10 +111,9 @@ export class OutboundCall implements Handover {
 
   // ---- actions of the statechart
 
-  fail(init: Omit<RpcErrorInit, 'requestId' | 'operationId'>): void {
-    this.#done();
-    const { requestId, operationId } = this;
-    this.#waiter.reject(new RpcError({ ...init, requestId, operationId }));
+  fail(init: ErrorFacts): void {
+    this.outbound.finished(this);
+    this.reject(this.#error(init));
   }
 
   settleUnsent(error: unknown): void {
@@ -118,13 +121,12 @@ export class OutboundCall implements Handover {
   }
 
   settleResponse(message: ResponseMessage): void {
-    this.#done();
-    const { onResponseMetadata } = this.#options;
-    readResponse(this, message, onResponseMetadata, this.#waiter);
+    this.outbound.finished(this);
+    readResponse(this, message, this);
   }
 
   settleAborted({ reason, cause }: EventOf<'aborted'>): void {
-    this.fail({ kind: 'cancelled', reason, message: reason === 'timeout' ? 'the call timed out' : 'the call was aborted', cause });
+    this.fail(abortedError(reason, cause));
   }
 
   settleEnded({ kind, reason }: EventOf<'ended'>): void {
@@ -132,11 +134,45 @@ export class OutboundCall implements Handover {
     this.fail({ kind, reason, message: ENDED_MESSAGES[kind], retryable: harmless && kind !== 'protocol-error' });
   }
 
-  #done(): void {
+  // ---- the caller's answer
+
+  /** What came with the response. What the user's callback throws is the user's, and costs the call nothing. */
+  showMetadata(metadata: Metadata): void {
+    const { onResponseMetadata } = this.#options;
+    if (onResponseMetadata === undefined) return;
+    try {
+      onResponseMetadata(MetadataView.of(metadata));
+    } catch (error) {
+      const { log } = this.outbound.host.endpoint.options;
+      log({ level: 'error', event: 'user-error', message: 'onResponseMetadata threw', requestId: this.requestId, error });
+    }
+  }
+
+  resolve(value: unknown): void {
+    this.#unwatch();
+    this.#waiter.resolve(value);
+  }
+
+  reject(error: RpcError): void {
+    this.#unwatch();
+    this.#waiter.reject(error);
+  }
+
+  #error(init: ErrorFacts): RpcError {
+    const { requestId, operationId } = this;
+    return new RpcError({ ...init, requestId, operationId });
+  }
+
+  #unwatch(): void {
     if (this.#timeout !== undefined) this.outbound.host.endpoint.options.clock.clearTimeout(this.#timeout);
     if (this.#options.signal !== undefined) unwatch(this.#options.signal, this);
-    this.outbound.finished(this);
   }
+}
+
+type ErrorFacts = Omit<RpcErrorInit, 'requestId' | 'operationId'>;
+
+function abortedError(reason: 'timeout' | 'aborted', cause: unknown): ErrorFacts {
+  return { kind: 'cancelled', reason, message: reason === 'timeout' ? 'the call timed out' : 'the call was aborted', cause };
 }
 
 const ENDED_MESSAGES: Record<EventOf<'ended'>['kind'], string> = {
@@ -146,8 +182,9 @@ const ENDED_MESSAGES: Record<EventOf<'ended'>['kind'], string> = {
 } satisfies Partial<Record<RpcErrorKind, string>>;
 
 /** Why a call could not be sent: what the user gave, its size, or the lack of room, of which only the last may pass. */
-function unsentError(error: unknown): Omit<RpcErrorInit, 'requestId' | 'operationId'> {
-  const message = error instanceof Error ? error.message : String(error);
+function unsentError(error: unknown): ErrorFacts {
+  if (error instanceof RpcError) return { kind: error.kind, reason: error.reason, message: error.message, cause: error.cause };
+  const message = textOf(error);
   if (error instanceof QueueFullError) return { kind: 'send-failed', reason: 'queue-full', message, retryable: true, cause: error };
   if (error instanceof MessageTooLargeError) return { kind: 'send-failed', reason: 'too-large', message, cause: error };
   return { kind: 'invalid-payload', reason: 'value', message, cause: error };

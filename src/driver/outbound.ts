@@ -9,6 +9,7 @@ import type { driverMachine } from '../machines/driver.ts';
 import type { RequestEvent, ResponseVerdict } from '../machines/request.ts';
 import { NO_METADATA, toMetadata } from '../metadata.ts';
 import { validate } from '../schema.ts';
+import type { StandardSchemaV1 } from '../schema.ts';
 import { packValue } from '../wire/index.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
 import type { DriverHost } from './host.ts';
@@ -46,6 +47,7 @@ export class Outbound {
     return this.#pending.size;
   }
 
+  /** Calls that wait for room. */
   get queued(): number {
     return this.#queue.size;
   }
@@ -59,43 +61,49 @@ export class Outbound {
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const metadata = options.metadata === undefined ? NO_METADATA : toMetadata(options.metadata, 'options.metadata');
-      if (method.input === undefined) this.#start(method, input, { options, metadata, waiter: { resolve, reject } });
-      else this.#validateAndStart(method, input, { options, metadata, waiter: { resolve, reject } });
+      const refusal = this.#refusal(options.signal);
+      if (refusal === undefined) this.#start(method, input, { options, metadata, waiter: { resolve, reject } });
+      else reject(refusal);
     });
   }
 
+  /** Why no call can be made at all. */
+  #refusal(signal: AbortSignal | undefined): RpcError | undefined {
+    if (this.#ended !== undefined) {
+      const { kind, reason } = this.#ended;
+      return new RpcError({ kind, reason, message: 'the connection has ended', retryable: kind !== 'protocol-error' });
+    }
+    if (signal?.aborted !== true) return undefined;
+    return new RpcError({ kind: 'cancelled', reason: 'aborted', message: 'the call was aborted before it was made', cause: signal.reason });
+  }
+
+  #start(method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }): void {
+    // attempt.slot-first: the attempt is known by its id before anything is sent; and it can be given up from here on (cancel.caller).
+    const call = new OutboundCall(this, method, input, given);
+    this.#pending.set(call.requestId, call);
+    call.watch();
+    if (method.input === undefined) this.#dispatchOrEnqueue(call);
+    else this.#validate(call, method.input);
+  }
+
   /** The user gets the refusal; the peer gets what the user gave, which it parses itself. */
-  #validateAndStart(method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }): void {
-    const name = `${method.service}.${method.name}`;
-    const refuse = (path: string, message: string, cause?: unknown) =>
-      given.waiter.reject(new RpcError({ kind: 'invalid-payload', reason: path, message: `${name}: ${path}: ${message}`, cause }));
+  #validate(call: OutboundCall, schema: StandardSchemaV1): void {
+    const name = `${call.method.service}.${call.method.name}`;
+    const refuse = (path: string, message: string, cause?: unknown) => {
+      const error = new RpcError({ kind: 'invalid-payload', reason: path, message: `${name}: ${path}: ${message}`, cause });
+      call.actor.send({ type: 'sendFailed', error });
+    };
     settle(
-      () => (method.input === undefined ? { value: input } : validate(method.input, input)),
+      () => validate(schema, call.input),
       (validated) => {
-        if (validated.issues === undefined) this.#start(method, input, given);
-        else refuse(validated.issues[0]?.path || 'input', validated.issues[0]?.message ?? 'does not fit the schema');
+        if (validated.issues !== undefined) refuse(validated.issues[0]?.path || 'input', validated.issues[0]?.message ?? 'does not fit the schema');
+        else if (!call.actor.done) this.#dispatchOrEnqueue(call);
       },
       (error) => refuse('input', 'could not be validated: its schema threw', error),
     );
   }
 
-  #start(method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }): void {
-    const { signal } = given.options;
-    if (this.#ended !== undefined) {
-      const { kind, reason } = this.#ended;
-      given.waiter.reject(new RpcError({ kind, reason, message: 'the connection has ended', retryable: kind !== 'protocol-error' }));
-      return;
-    }
-    if (signal?.aborted === true) {
-      given.waiter.reject(
-        new RpcError({ kind: 'cancelled', reason: 'aborted', message: 'the call was aborted before it was made', cause: signal.reason }),
-      );
-      return;
-    }
-    // attempt.slot-first: the attempt is known by its id before anything is sent.
-    const call = new OutboundCall(this, method, input, given);
-    this.#pending.set(call.requestId, call);
-    call.watch();
+  #dispatchOrEnqueue(call: OutboundCall): void {
     if (this.#queue.size === 0 && this.#hasRoom()) call.actor.send(DISPATCH);
     else this.#enqueue(call);
   }
@@ -159,20 +167,20 @@ export class Outbound {
     const { requestId, operationId, metadata } = call;
     const ack = series.owesAck ? series.watermark : undefined;
     const head = { connectionId, requestId, methodId: call.method.id, operationId, series: undefined, ack, channels: NO_CHANNELS, metadata };
+    this.#inFlight++;
     try {
       if (call.args === undefined) {
-        call.args = sender.sendCall(head, call.input);
+        call.args = sender.sendCall(call, head, call.input);
         call.input = undefined;
       } else {
-        sender.send({ type: 'call', ...head, args: call.args });
+        sender.sendEncodedCall(call, { type: 'call', ...head, args: call.args });
       }
     } catch (error) {
+      this.#inFlight--;
       call.actor.send({ type: 'sendFailed', error });
       return;
     }
     if (ack !== undefined) series.told(ack);
-    this.#inFlight++;
-    sender.expectHandover(call);
   }
 
   /** Tells the peer that the caller gave up; the attempt is in flight until it answers (cancel.caller). */

@@ -4,40 +4,28 @@
  */
 import type { AnyMethod } from '../contract.ts';
 import { RpcError } from '../errors.ts';
-import { MetadataView } from '../metadata.ts';
 import { validate } from '../schema.ts';
 import type { StandardSchemaV1, Validated } from '../schema.ts';
 import { decodeValue } from '../wire/index.ts';
-import type { ResponseError, ResponseMessage } from '../wire/index.ts';
+import type { Metadata, ResponseError, ResponseMessage } from '../wire/index.ts';
 import { settle } from './maybe.ts';
 
 interface ReadingCall {
   readonly method: AnyMethod;
   readonly requestId: number;
   readonly operationId: string | number | undefined;
+  showMetadata(metadata: Metadata): void;
 }
 
 interface Waiter {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: RpcError) => void;
+  resolve(value: unknown): void;
+  reject(error: RpcError): void;
 }
 
 /** Settles `waiter` with what `message` says. Never throws. */
-export function readResponse(
-  call: ReadingCall,
-  message: ResponseMessage,
-  onMetadata: ((view: MetadataView) => void) | undefined,
-  waiter: Waiter,
-): void {
-  if (onMetadata !== undefined) {
-    try {
-      onMetadata(MetadataView.of(message.metadata));
-    } catch (error) {
-      waiter.reject(invalid(call, 'onResponseMetadata', 'threw', error));
-      return;
-    }
-  }
-  if (message.ok) readValue(call, call.method.output, { bytes: message.result, what: 'result', reject: waiter.reject, accept: waiter.resolve });
+export function readResponse(call: ReadingCall, message: ResponseMessage, waiter: Waiter): void {
+  call.showMetadata(message.metadata);
+  if (message.ok) readValue(call, call.method.output, { bytes: message.result, what: 'result', waiter, accept: (value) => waiter.resolve(value) });
   else if (message.error.kind === 'user') readUserFailure(call, message.error, waiter);
   else waiter.reject(failed(call, message.error));
 }
@@ -45,22 +33,22 @@ export function readResponse(
 function readUserFailure(call: ReadingCall, error: ResponseError, waiter: Waiter): void {
   const accept = (data: unknown) => waiter.reject(failed(call, error, data));
   if (error.data === undefined) accept(undefined);
-  else readValue(call, call.method.error, { bytes: error.data, what: 'error', reject: waiter.reject, accept });
+  else readValue(call, call.method.error, { bytes: error.data, what: 'error', waiter, accept });
 }
 
 interface Reading {
   readonly bytes: Uint8Array;
   readonly what: 'result' | 'error';
   readonly accept: (value: unknown) => void;
-  readonly reject: (error: RpcError) => void;
+  readonly waiter: Waiter;
 }
 
-function readValue(call: ReadingCall, schema: StandardSchemaV1 | undefined, { bytes, what, accept, reject }: Reading): void {
+function readValue(call: ReadingCall, schema: StandardSchemaV1 | undefined, { bytes, what, accept, waiter }: Reading): void {
   let value: unknown;
   try {
     value = decodeValue(bytes);
   } catch (error) {
-    reject(invalid(call, what, 'does not decode', error));
+    waiter.reject(invalid(call, what, 'does not decode', error));
     return;
   }
   if (schema === undefined) {
@@ -71,9 +59,10 @@ function readValue(call: ReadingCall, schema: StandardSchemaV1 | undefined, { by
     () => validate(schema, value),
     (validated) => {
       if (validated.issues === undefined) accept(validated.value);
-      else reject(invalid(call, `${what}${validated.issues[0]?.path ? `.${validated.issues[0].path}` : ''}`, validated.issues[0]?.message ?? ''));
+      else
+        waiter.reject(invalid(call, `${what}${validated.issues[0]?.path ? `.${validated.issues[0].path}` : ''}`, validated.issues[0]?.message ?? ''));
     },
-    (error) => reject(invalid(call, what, 'could not be validated: its schema threw', error)),
+    (error) => waiter.reject(invalid(call, what, 'could not be validated: its schema threw', error)),
   );
 }
 

@@ -13,10 +13,13 @@ export interface Sender {
   heldResponses(connectionId: number): number;
   /** Adds a message whose values are encoded. Throws MessageTooLargeError. */
   send(message: Message): void;
-  /** Encodes `value` in place as the call's arguments, and gives their bytes. Throws ValueError or MessageTooLargeError, adding nothing. */
-  sendCall(head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array;
-  /** The same for a result. */
+  /**
+   * Encodes `value` in place as the call's arguments, and gives their bytes. Throws ValueError or MessageTooLargeError, adding nothing.
+   * `call` is told when the batch is handed to a link, which may be before this returns.
+   */
+  sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array;
+  /** The same for arguments that are encoded already. */
+  sendEncodedCall(call: Handover, message: CallMessage): void;
+  /** Encodes `value` in place as a result. Throws as `sendCall` does. */
   sendResult(head: { readonly connectionId: number; readonly requestId: number; readonly metadata: Metadata }, value: unknown): Uint8Array;
-  /** `call` is in the batch: tells it when the batch is handed to a link. */
-  expectHandover(call: Handover): void;
 }

@@ -1,6 +1,11 @@
 /**
  * The numbers of a caller's operations (op.id), and how far they are settled (op.ack): every number up to the watermark has
  * its outcome, so the callee may forget it.
+ *
+ *   1 2 3 4 5 6 7 8 9        settled: 1 2 3 · 5 6 · 9     watermark 3, ahead of it the runs 5–6 and 9–9
+ *
+ * What is settled ahead of the watermark is kept as runs, known by both ends: there are at most as many as calls in flight,
+ * however long the one that holds the watermark back takes.
  */
 export class Series {
   /** 16 hex digits, made with the session and kept over resumes. */
@@ -8,8 +13,8 @@ export class Series {
   #last = 0;
   #watermark = 0;
   #told = 0;
-  /** Settled above the watermark. */
-  readonly #ahead = new Set<number>();
+  readonly #firstByLast = new Map<number, number>();
+  readonly #lastByFirst = new Map<number, number>();
 
   constructor(id: string) {
     this.id = id;
@@ -20,17 +25,31 @@ export class Series {
   }
 
   settle(number: number): void {
-    if (number !== this.#watermark + 1) {
-      this.#ahead.add(number);
-      return;
+    const first = this.#firstByLast.get(number - 1) ?? number;
+    const last = this.#lastByFirst.get(number + 1) ?? number;
+    if (first < number) this.#forgetRun(first, number - 1);
+    if (last > number) this.#forgetRun(number + 1, last);
+    if (first === this.#watermark + 1) {
+      this.#watermark = last;
+    } else {
+      this.#firstByLast.set(last, first);
+      this.#lastByFirst.set(first, last);
     }
-    this.#watermark = number;
-    while (this.#ahead.size > 0 && this.#ahead.delete(this.#watermark + 1)) this.#watermark++;
+  }
+
+  #forgetRun(first: number, last: number): void {
+    this.#firstByLast.delete(last);
+    this.#lastByFirst.delete(first);
   }
 
   /** Every number up to here is settled. */
   get watermark(): number {
     return this.#watermark;
+  }
+
+  /** Runs of settled numbers ahead of the watermark. */
+  get ahead(): number {
+    return this.#firstByLast.size;
   }
 
   /** Whether the peer has yet to be told of settled numbers. */

@@ -1,27 +1,21 @@
 /**
  * A connection: a namespace of requests and channels inside a session. The root connection opens with its session and
- * ends with it. A stock XState actor: there are few.
+ * ends with it; what is pending on it is judged by each attempt's own chart. A stock XState actor: there are few.
  *
- *   opening ──opened──▶ open ──close──▶ closing ──ended──▶ (closed)
- *      └────────────────ended, from anywhere─────────────────▲
+ *   opening ──opened──▶ open ──ended──▶ (closed)
+ *      └──────────────ended───────────────▲
  *
  * Rules: conn.closed.
  */
 import { setup } from 'xstate';
 
-export type ConnectionEvent = { readonly type: 'opened' } | { readonly type: 'close' } | { readonly type: 'ended' };
+export type ConnectionEvent = { readonly type: 'opened' } | { readonly type: 'ended' };
 
 export const connectionMachine = setup({
   types: {
     context: {} as { readonly connectionId: number },
     input: {} as { readonly connectionId: number },
     events: {} as ConnectionEvent,
-  },
-  actions: {
-    /** Lets calls go out. */
-    admitCalls: () => {},
-    /** Judges what is pending and wakes every waiter. */
-    end: () => {},
   },
 }).createMachine({
   id: 'connection',
@@ -30,8 +24,7 @@ export const connectionMachine = setup({
   on: { ended: '.closed' },
   states: {
     opening: { on: { opened: 'open' } },
-    open: { entry: 'admitCalls', on: { close: 'closing' } },
-    closing: {},
-    closed: { type: 'final', entry: 'end' },
+    open: {},
+    closed: { type: 'final' },
   },
 });

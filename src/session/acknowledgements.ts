@@ -26,7 +26,8 @@ export class Acknowledgements {
 
   /** Numbers of ours were settled. */
   soon(): void {
-    if (this.#timer === undefined && this.#core.series.owesAck) this.#timer = this.#core.endpoint.options.clock.setTimeout(this.#tell, ACK_DELAY_MS);
+    if (this.#timer === undefined && this.#core.series.owesAck && this.#core.status !== 'closed')
+      this.#timer = this.#core.endpoint.options.clock.setTimeout(this.#tell, ACK_DELAY_MS);
   }
 
   /** Tells at once what is owed, as a session's last word. */

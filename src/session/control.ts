@@ -21,7 +21,8 @@ export class Control {
     const core = this.#core;
     switch (message.type) {
       case 'ack':
-        if (core.root.space !== undefined) core.acknowledgements.receive(core.root.space, message.series, message.upTo);
+        if (core.agreement?.retry === true && core.root.space !== undefined)
+          core.acknowledgements.receive(core.root.space, message.series, message.upTo);
         return;
       case 'ping':
         this.#answer({ type: 'pong', nonce: message.nonce });
@@ -60,9 +61,12 @@ export class Control {
       case 'schema':
         core.counters.unmatched++;
         return;
+      case 'refuse':
+        if (core.role === 'acceptor') core.peerRefused(message.reason);
+        else core.protocolError('session.handshake', 'a refuse after the welcome');
+        return;
       case 'hello':
       case 'welcome':
-      case 'refuse':
         core.protocolError('session.handshake', `a ${message.type} after the handshake`);
     }
   }

@@ -73,10 +73,17 @@ export class Outbox implements Sender {
     this.#schedule();
   }
 
-  sendCall(head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array {
+  sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array {
     const args = this.#batch.addCall(head, value);
+    this.#handovers.push(call);
     this.#schedule();
     return args;
+  }
+
+  sendEncodedCall(call: Handover, message: CallMessage): void {
+    this.#batch.add(message);
+    this.#handovers.push(call);
+    this.#schedule();
   }
 
   sendResult(head: { connectionId: number; requestId: number; metadata: Metadata }, value: unknown): Uint8Array {
@@ -84,10 +91,6 @@ export class Outbox implements Sender {
     if (this.#full) this.#holdResponse(head.connectionId);
     this.#schedule();
     return result;
-  }
-
-  expectHandover(call: Handover): void {
-    this.#handovers.push(call);
   }
 
   /** The session's last word to its peer: everything that waits goes before it, whether or not the link is full. */

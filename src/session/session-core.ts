@@ -6,31 +6,23 @@ import { BehaviorSubject } from 'rxjs';
 import type { Endpoint } from '../driver/host.ts';
 import { Counters } from '../driver/counters.ts';
 import { Series } from '../driver/series.ts';
-import { RpcError } from '../errors.ts';
+import { textOf } from '../errors.ts';
 import { ActorHost } from '../machines/actor-host.ts';
 import { stockActor } from '../machines/root.ts';
 import { sessionMachine } from '../machines/session.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { ServedMethod } from '../contract.ts';
 import type { Link } from '../transport/link.ts';
-import { decodeEach, decodeMessages, encodeMessage, WireError } from '../wire/index.ts';
+import { decodeEach, encodeMessage, WireError } from '../wire/index.ts';
 import type { Message } from '../wire/index.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionCore } from './connection-core.ts';
 import { Control } from './control.ts';
 import { endError, endingEntry } from './ending.ts';
 import type { Ending } from './ending.ts';
-import {
-  agreeToHello,
-  agreeToWelcome,
-  HANDSHAKE_EXPECTED,
-  HANDSHAKE_MAX_PAYLOAD,
-  makeHello,
-  makeWelcome,
-  toHex,
-  unexpectedMessage,
-} from './handshake.ts';
+import { HANDSHAKE_EXPECTED, HANDSHAKE_MAX_PAYLOAD, makeHello, makeWelcome, toHex } from './handshake.ts';
 import type { Agreement } from './handshake.ts';
+import { Handshaking } from './handshaking.ts';
 import { Outbox } from './outbox.ts';
 import type { Session } from './session.ts';
 
@@ -50,12 +42,11 @@ export interface SessionCoreOptions {
   /** What users hold of this session. */
   readonly facade: (core: SessionCore) => Session;
   readonly onConnected: (core: SessionCore) => void;
-  readonly onClosed: (core: SessionCore) => void;
+  /** What must be done before the session counts as closed. Never rejects. */
+  readonly onClosed: (core: SessionCore) => Promise<void> | void;
 }
 
 const NO_SCOPE = new Uint8Array(0);
-/** What a payload that is kept takes besides its bytes: empty ones must not be free. */
-const EARLY_PAYLOAD_BYTES = 256;
 
 export class SessionCore {
   readonly endpoint: Endpoint;
@@ -76,14 +67,13 @@ export class SessionCore {
   agreement: Agreement | undefined = undefined;
   readonly #options: SessionCoreOptions;
   readonly #control: Control;
+  readonly #handshaking: Handshaking;
   #link: Link | undefined = undefined;
   #ending: Ending | undefined = undefined;
   #linger: unknown = undefined;
   /** The peer itself ended the session by a protocol error: it need not be told. */
   #reported = false;
-  /** Payloads that came behind a welcome while `authenticate` thinks about it. */
-  #early: Uint8Array[] | undefined = undefined;
-  #earlyBytes = 0;
+  #maxInbound = HANDSHAKE_MAX_PAYLOAD;
   #resolveClosed: () => void = () => {};
 
   constructor(options: SessionCoreOptions) {
@@ -102,6 +92,7 @@ export class SessionCore {
     });
     this.acknowledgements = new Acknowledgements(this);
     this.#control = new Control(this);
+    this.#handshaking = this.#makeHandshaking();
     this.actor = this.#makeActor();
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => this.reportActorError(error, actorId) });
     this.root = new ConnectionCore(this, 0);
@@ -119,6 +110,11 @@ export class SessionCore {
   /** We end it (session.drain). A session that was lost drains nothing: what it left to be run is. */
   get isDraining(): boolean {
     return this.#ending?.type === 'close';
+  }
+
+  /** How long what runs may go on when the session closes, in milliseconds. */
+  get graceMs(): number {
+    return this.actor.getSnapshot().context.graceMs;
   }
 
   get linkFacts(): Readonly<Record<string, unknown>> {
@@ -140,7 +136,7 @@ export class SessionCore {
   /** A link is there: the handshake begins on it. */
   linkUp(link: Link): void {
     this.#link = link;
-    link.limitInbound?.(HANDSHAKE_MAX_PAYLOAD);
+    this.#limitInbound(HANDSHAKE_MAX_PAYLOAD);
     link.open({
       message: (payload) => this.#receive(payload),
       drain: () => this.outbox.drained(),
@@ -167,6 +163,11 @@ export class SessionCore {
     this.#event({ type: 'peerClosed', reason });
   }
 
+  /** An initiator that does not like its welcome says so when we count it as connected. */
+  peerRefused(reason: string): void {
+    this.#event({ type: 'refused', reason });
+  }
+
   /** The peer says that we broke a rule. */
   peerReported(rule: string, message: string): void {
     this.#reported = true;
@@ -175,7 +176,7 @@ export class SessionCore {
 
   /** An action or an inspector threw: a fault of ours or of the inspector's, which must not go unseen. */
   reportActorError(error: unknown, actorId: string | undefined): void {
-    const message = `actor ${actorId ?? this.actor.id} failed: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `actor ${actorId ?? this.actor.id} failed: ${textOf(error)}`;
     this.endpoint.options.log({ level: 'error', event: 'internal-error', message, error });
   }
 
@@ -187,6 +188,12 @@ export class SessionCore {
   /** A session that has ended hears nothing more: its link, for one, closes after it. */
   #event(event: SessionEvent): void {
     if (this.actor.getSnapshot().status === 'active') this.actor.send(event);
+  }
+
+  /** A link without a limit of its own leaves the check to us. */
+  #limitInbound(maxBytes: number): void {
+    this.#maxInbound = maxBytes;
+    this.#link?.limitInbound?.(maxBytes);
   }
 
   // ---- payloads
@@ -206,11 +213,14 @@ export class SessionCore {
   };
 
   #receive(payload: Uint8Array): void {
-    // Not the actor's state: that is the old one until `begin`, which hands on what came early, is through.
     const { status } = this;
     if (status === 'closed') return;
     try {
-      if (status === 'connecting') this.#receiveHandshake(payload);
+      if (payload.byteLength > this.#maxInbound) {
+        const rule = status === 'connecting' ? 'session.handshake-limits' : 'link.limit';
+        throw new WireError(rule, `a payload of ${payload.byteLength} bytes, above ${this.#maxInbound}`, 0);
+      }
+      if (status === 'connecting') this.#handshaking.receive(payload);
       else decodeEach(payload, this.#route);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
@@ -219,55 +229,25 @@ export class SessionCore {
     }
   }
 
-  #receiveHandshake(payload: Uint8Array): void {
-    if (this.#early !== undefined) {
-      this.#keepEarly(payload);
-      return;
-    }
-    const [first, ...rest] = decodeMessages(payload);
-    const expected = this.role === 'acceptor' ? 'hello' : 'welcome';
-    if (first?.type === 'refuse') {
-      this.#event({ type: 'refused', reason: first.reason });
-    } else if (first?.type === 'protocol-error') {
-      this.peerReported(first.rule, first.message);
-    } else if (first?.type !== expected || rest.length > 0) {
-      this.#refuse(unexpectedMessage(rest[0] ?? first, `${expected} alone`));
-    } else {
-      this.#early = [];
-      this.#agree(first).catch((error: unknown) => this.#disagree(error));
-    }
-  }
-
-  /** Nothing of an unauthenticated initiator is read; an acceptor that has welcomed us may speak at once, but not without bound. */
-  #keepEarly(payload: Uint8Array): void {
-    const { maxPayload } = this.endpoint.options;
-    if (this.role === 'acceptor') throw new WireError('session.handshake', 'a payload before the welcome', 0);
-    this.#early?.push(payload);
-    this.#earlyBytes += payload.byteLength + EARLY_PAYLOAD_BYTES;
-    if (this.#earlyBytes > maxPayload)
-      throw new WireError('session.handshake-limits', `more than ${maxPayload} bytes before the handshake was done`, 0);
-  }
-
-  async #agree(message: Message): Promise<void> {
-    const { endpoint, linkFacts } = this;
-    if (message.type === 'hello') {
-      this.scope = message.scope.slice();
-      const sessionId = toHex(endpoint.options.random.bytes(16));
-      this.agreement = await agreeToHello(message, { endpoint, scope: this.scope, linkFacts }, sessionId);
-    } else if (message.type === 'welcome') {
-      this.#link?.limitInbound?.(endpoint.options.maxPayload);
-      this.agreement = await agreeToWelcome(message, { endpoint, scope: this.scope, linkFacts });
-    }
-    this.#event({ type: 'welcomed' });
-  }
-
-  #disagree(error: unknown): void {
-    if (error instanceof RpcError && error.kind === 'refused') {
-      this.#refuse(error.reason ?? 'refused');
-      return;
-    }
-    this.endpoint.options.log({ level: 'error', event: 'internal-error', message: 'the handshake failed', error });
-    this.#refuse('internal error');
+  #makeHandshaking(): Handshaking {
+    const { endpoint } = this;
+    return new Handshaking({
+      role: this.role,
+      meeting: () => ({ endpoint, scope: this.scope, linkFacts: this.linkFacts }),
+      onScope: (scope) => (this.scope = scope),
+      onWelcome: () => {
+        // Who authenticates nobody has nothing to wait for.
+        if (endpoint.options.authenticate === undefined) this.#limitInbound(endpoint.options.maxPayload);
+      },
+      onAgreed: (agreement) => {
+        this.agreement = agreement;
+        this.#event({ type: 'welcomed' });
+        for (const payload of this.#handshaking.takeEarly()) this.#receive(payload);
+      },
+      onDisagreed: (reason) => this.#refuse(reason),
+      onRefused: (reason) => this.peerRefused(reason),
+      onReported: (rule, message) => this.peerReported(rule, message),
+    });
   }
 
   /** We say no, and why. */
@@ -308,8 +288,8 @@ export class SessionCore {
     const { agreement, endpoint } = this;
     const link = this.#link;
     if (agreement === undefined || link === undefined) return;
+    this.#limitInbound(endpoint.options.maxPayload);
     if (this.role === 'acceptor') {
-      link.limitInbound?.(endpoint.options.maxPayload);
       this.#say(makeWelcome(endpoint, { sessionId: agreement.sessionId, series: this.series.id }));
     }
     this.outbox.maxPayload = agreement.peerLimits.maxPayload;
@@ -317,9 +297,6 @@ export class SessionCore {
     this.root.begin(agreement);
     this.status$.next('connected');
     this.#options.onConnected(this);
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const payload of early) this.#receive(payload);
   }
 
   #drain(graceMs: number): void {
@@ -341,8 +318,7 @@ export class SessionCore {
     this.outbox.detach();
     this.status$.next('closed');
     this.status$.complete();
-    this.#options.onClosed(this);
-    this.#resolveClosed();
+    Promise.resolve(this.#options.onClosed(this)).then(this.#resolveClosed, this.#resolveClosed);
     const entry = endingEntry(ending, this.facade.id);
     if (entry !== undefined) this.endpoint.options.log(entry);
   }

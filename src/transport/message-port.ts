@@ -4,7 +4,7 @@
  *
  *   initiator ──connect──▶ acceptor      initiator ◀──accept── acceptor      then payload, received, end, abort both ways
  */
-import { BaseLink, abortError, plainBytes, resolveMaxPayload } from './base-link.ts';
+import { BaseLink, abortError, resolveMaxPayload } from './base-link.ts';
 import type { Connector, Link, Listener } from './link.ts';
 
 /** What `messagePort` needs of a port: the methods of MessagePort, `Worker` (of browsers and of node:worker_threads), `parentPort` or `self`. */
@@ -229,10 +229,9 @@ class PortLink extends BaseLink {
   }
 
   protected transmit(payload: Uint8Array): boolean {
-    // A clone would copy all of the buffer below a view; a transfer takes all of it away.
-    const { buffer } = payload;
-    const isWhole = buffer instanceof ArrayBuffer && payload.byteLength === buffer.byteLength;
-    const own = isWhole ? plainBytes(payload) : new Uint8Array(payload);
+    // A clone would copy all of the buffer below a view. A transfer takes the buffer away from whoever still reads what was sent (a retry, a
+    // store), so it is a copy that is transferred.
+    const own = new Uint8Array(payload);
     // Counted first: a view of what was transferred is empty.
     this.#sentBytes += own.byteLength;
     this.#hub.post('payload', this.#id, this.#byInitiator, own, [own.buffer as ArrayBuffer]);

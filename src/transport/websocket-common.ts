@@ -57,6 +57,7 @@ export function urlWithoutCredentials(url: URL): string {
   const shown = new URL(url);
   shown.username = '';
   shown.password = '';
+  shown.search = '';
   return shown.href;
 }
 

@@ -55,9 +55,20 @@ export function assertNotPacking(): void {
   if (packing) throw new ValueError('$', 'a getter of a value that is being encoded may not make calls');
 }
 
+/** What msgpackr is to be given. Boxing runs getters as packing does. */
+function packable(value: unknown): unknown {
+  assertNotPacking();
+  if (!needsBoxing()) return value;
+  packing = true;
+  try {
+    return box(value);
+  } finally {
+    packing = false;
+  }
+}
+
 /** Lends msgpackr `buffer` from `position` on for one `pack`. */
 function lend(buffer: Uint8Array, position: number): void {
-  assertNotPacking();
   packing = true;
   packr.useBuffer(buffer);
   packr.position = position;
@@ -69,13 +80,15 @@ function takeBack(): void {
   packing = false;
 }
 
-/** Packs into a buffer that msgpackr makes; the result is a copy. */
+/** Packs into a buffer that msgpackr makes; the result is a copy. The contents of a box are packed while what is around them is being boxed. */
 function packAlone(value: unknown): Uint8Array {
+  const isBoxing = packing;
   lend(full, full.length);
   try {
     return new Uint8Array(packr.pack(value));
   } finally {
     takeBack();
+    packing = isBoxing;
   }
 }
 
@@ -84,13 +97,13 @@ function packAlone(value: unknown): Uint8Array {
  * PACKING_MARGIN_BYTES were free; or, where the value has grown since (a getter), packs nothing there and gives -1.
  */
 export function packInto(buffer: Uint8Array, start: number, value: unknown): number {
-  const packable = needsBoxing() ? box(value) : value;
+  const given = packable(value);
   // msgpackr begins at a multiple of 8 and keeps free as many bytes as it is told to.
   const gap = start & 7;
   lend(buffer, start - gap);
   try {
     // Gives the buffer itself rather than a view of what was packed, which would cost as much as packing a small value.
-    const packed: Uint8Array = packr.pack(packable, RESERVE_START_SPACE | REUSE_BUFFER_MODE | gap);
+    const packed: Uint8Array = packr.pack(given, RESERVE_START_SPACE | REUSE_BUFFER_MODE | gap);
     return packed === buffer ? packr.position : -1;
   } finally {
     takeBack();
@@ -103,5 +116,5 @@ export function packInto(buffer: Uint8Array, start: number, value: unknown): num
  */
 export function encodeValue(value: unknown): Uint8Array {
   measure(value);
-  return packAlone(needsBoxing() ? box(value) : value);
+  return packAlone(packable(value));
 }
