@@ -2,6 +2,7 @@
  * The typed handle that calls a service: one small class per service, made once, whose methods check the options and hand the call over.
  * What a call does (ids, validation, encoding, waiting) is its caller's, normally a connection's driver.
  */
+import { MAX_OPERATION_ID_BYTES } from './wire/limits.ts';
 import type { AnyMethod, AnyService, CallOptions, Client } from './contract-types.ts';
 
 export type { CallOptions, Client } from './contract-types.ts';
@@ -69,12 +70,14 @@ function makeClientClass(service: AnyService): new (caller: Caller) => ServiceCl
 
 /** What a platform timer can hold: it fires at once for more. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-const MAX_OPERATION_ID_BYTES = 1_024;
 const UTF8 = new TextEncoder();
+
+const CALL_OPTIONS: ReadonlySet<string> = new Set(['signal', 'timeoutMs', 'metadata', 'operationId', 'onResponseMetadata']);
 
 /** Throws a TypeError naming the option that makes no sense. Metadata is left to `toMetadata`, since an iterable can be read once. */
 export function checkCallOptions(options: CallOptions): void {
   if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object');
+  for (const name in options) if (!CALL_OPTIONS.has(name)) throw new TypeError(`options.${name} is not a call option`);
   const { signal, timeoutMs, operationId, onResponseMetadata } = options;
   if (signal !== undefined && !isAbortSignal(signal)) throw new TypeError('options.signal must be an AbortSignal');
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= LONGEST_TIMEOUT_MS)) {

@@ -44,7 +44,8 @@ export async function connect(connector: Connector, given: ConnectOptions = {}):
     },
   });
   core.start();
-  await dial(connector, core, dialling.signal);
+  // Not awaited: the session may give the dial up.
+  void dial(connector, core, dialling.signal);
   return outcome;
 }
 

@@ -2,6 +2,7 @@
  * What users give and see of metadata: `toMetadata` checks and normalises what is given, `MetadataView` reads what came, and neither lets a
  * sensitive value into a log (meta.sensitive). The entries themselves are the wire's (wire/messages.ts); forwarding is not here.
  */
+import { MAX_METADATA_ENTRIES } from './wire/limits.ts';
 import { NO_PROPAGATE, SENSITIVE } from './wire/messages.ts';
 import type { Metadata, MetadataEntry, MetadataValue } from './wire/messages.ts';
 
@@ -56,6 +57,9 @@ export class MetadataBuilder {
   set(key: string, value: MetadataValue, flags?: MetadataFlags): void {
     const entry = toEntry([key, value, flags], `responseMetadata[${JSON.stringify(key)}]`);
     const at = this.#entries.findIndex((other) => other[0] === key);
+    if (at === -1 && this.#entries.length >= MAX_METADATA_ENTRIES) {
+      throw new RangeError(`responseMetadata has ${MAX_METADATA_ENTRIES} entries already, which is all a response carries`);
+    }
     if (at === -1) this.#entries.push(entry);
     else this.#entries[at] = entry;
   }

@@ -7,6 +7,7 @@ import type { InspectionObserver } from './machines/watch.ts';
 import type { OperationStore } from './store/store.ts';
 import type { Session } from './session/session.ts';
 import { encodeValue } from './wire/index.ts';
+import { HANDSHAKE_MAX_PAYLOAD, MAX_SECRET_BYTES, MIN_SCOPE_BYTES } from './wire/limits.ts';
 
 /** Where time comes from. Milliseconds. */
 export interface Clock {
@@ -109,8 +110,6 @@ export interface ResolvedOptions {
   readonly inspect: PeerOptions['inspect'];
 }
 
-/** Smallest `maxPayload`: a handshake must fit (session.handshake-limits). */
-const MIN_MAX_PAYLOAD = 64 * 1024;
 /** 32-bit length prefixes, and a sane bound for one allocation. */
 const LARGEST_MAX_PAYLOAD = 1024 * 1024 * 1024;
 const LARGEST_COUNT = 2 ** 31 - 1;
@@ -128,7 +127,7 @@ const COUNTS = {
   maxQueuedRequests: { fallback: 4_096, least: 0, most: LARGEST_COUNT },
   maxConnections: { fallback: 1_024, least: 0, most: LARGEST_COUNT },
   maxInitialCredit: { fallback: 65_536, least: 0, most: LARGEST_COUNT },
-  maxPayload: { fallback: 16 * 1024 * 1024, least: MIN_MAX_PAYLOAD, most: LARGEST_MAX_PAYLOAD },
+  maxPayload: { fallback: 16 * 1024 * 1024, least: HANDSHAKE_MAX_PAYLOAD, most: LARGEST_MAX_PAYLOAD },
   handshakeTimeoutMs: { fallback: 10_000, least: 1, most: LARGEST_DELAY_MS },
 } satisfies Record<string, Range>;
 
@@ -235,8 +234,33 @@ function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
   };
 }
 
+const PEER_OPTIONS = [
+  ...Object.keys(COUNTS),
+  ...['services', 'store', 'retry', 'handlerTimeoutMs', 'credentials', 'authenticate', 'onHandlerError', 'exposeErrors', 'log', 'middleware'],
+  ...['clock', 'random', 'inspect', 'scope', 'onSession'],
+];
+/** Of the published surface, and not carried out yet: taken, and said so in the log. */
+const LATER_OPTIONS = ['keepAlive', 'onConnection', 'resume', 'reconnect', 'waitForPeerMs'];
+
+/** Throws for what is no options object, and for a name that means nothing: most likely a slip, whose option would be missed in silence. */
+function checkNames(given: unknown): readonly string[] {
+  if (typeof given !== 'object' || given === null) throw new TypeError(`options must be an object, not ${given === null ? 'null' : typeof given}`);
+  const names = Object.keys(given).filter((name) => (given as Record<string, unknown>)[name] !== undefined);
+  for (const name of names) {
+    if (!PEER_OPTIONS.includes(name) && !LATER_OPTIONS.includes(name)) throw new TypeError(`options.${name} is not an option`);
+  }
+  return names.filter((name) => LATER_OPTIONS.includes(name));
+}
+
 /** Checks what the user gave and fills in the rest. Throws a TypeError that names the offending path. */
 export function resolveOptions(given: PeerOptions): ResolvedOptions {
+  const later = checkNames(given);
+  const options = checkedOptions(given);
+  for (const name of later) options.log({ level: 'warn', event: 'option-ignored', message: `options.${name} is not carried out by this version` });
+  return options;
+}
+
+function checkedOptions(given: PeerOptions): ResolvedOptions {
   return {
     services: list('services', given.services, IMPLEMENTATIONS),
     store: having('store', given.store, STORE_METHODS),
@@ -267,16 +291,12 @@ export function resolveGraceMs(given: number | undefined): number {
   throw new TypeError(`options.graceMs must be a number of milliseconds from 0 to ${LARGEST_DELAY_MS}, not ${String(given)}`);
 }
 
-/** At least 128 bits (op.scope). */
-const MIN_SCOPE_BYTES = 16;
-const MAX_SCOPE_BYTES = 1_024;
-
 /** Checks a given scope, or makes one. */
 export function resolveScope(given: Uint8Array | undefined, random: Random): Uint8Array {
   if (given === undefined) return random.bytes(32);
-  if (!(given instanceof Uint8Array) || given.byteLength < MIN_SCOPE_BYTES || given.byteLength > MAX_SCOPE_BYTES) {
+  if (!(given instanceof Uint8Array) || given.byteLength < MIN_SCOPE_BYTES || given.byteLength > MAX_SECRET_BYTES) {
     throw new TypeError(
-      `options.scope must be a Uint8Array of ${MIN_SCOPE_BYTES} to ${MAX_SCOPE_BYTES} bytes: it is a secret, and too short a one can be guessed`,
+      `options.scope must be a Uint8Array of ${MIN_SCOPE_BYTES} to ${MAX_SECRET_BYTES} bytes: it is a secret, and too short a one can be guessed`,
     );
   }
   return given.slice();

@@ -145,9 +145,10 @@ export class HandlerCall implements CallContext<unknown> {
     if (middleware === undefined) return this.#handle();
     let rest: Promise<unknown> | undefined;
     return middleware(this, () => {
-      if (rest !== undefined)
-        return Promise.reject(new Error(`a middleware of ${this.service}.${this.method} called next() twice: the handler runs once`));
-      rest = this.#through(index + 1);
+      const isAgain = rest !== undefined;
+      rest = isAgain ? Promise.reject(new Error(`a middleware of ${this.service}.${this.method} called next() twice`)) : this.#through(index + 1);
+      // Its middleware may await it late or never: what it returns decides, and the process need not end over it.
+      rest.catch(() => {});
       return rest;
     });
   }

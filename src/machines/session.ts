@@ -3,7 +3,7 @@
  * may use `after`.
  *
  *   connecting ──linkUp──▶ handshaking ──welcomed──▶ connected ──close──▶ closing ──▶ (closed)
- *        │                     │  │ after handshakeTimeout  │                │  drained, after grace
+ *        │ after handshakeTimeout │ after handshakeTimeout  │                │  drained, after grace
  *        └── dialFailed ───────┴──┴── refused, linkLost, protocolError ──────┴────────▶ (closed)
  *
  * Rules: session.handshake, session.handshake-limits, session.protocol-error, session.status.
@@ -48,7 +48,7 @@ export const sessionMachine = setup({
     begin: () => {},
     /** Sends go-away, refuses what is new, and tells when nothing runs any more (session.drain). */
     drain: () => {},
-    /** Cuts the link of a peer that does not finish its handshake (session.handshake-limits). */
+    /** Gives up a dial, or cuts the link of a peer, that does not get through its handshake in time (session.handshake-limits). */
     cutSlowHandshake: () => {},
     /** Keeps why the session ends: the event says it. */
     noteEnding: () => {},
@@ -69,7 +69,10 @@ export const sessionMachine = setup({
     close: { target: '.closed', actions: 'noteEnding' },
   },
   states: {
-    connecting: { on: { linkUp: 'handshaking' } },
+    connecting: {
+      on: { linkUp: 'handshaking' },
+      after: { handshakeTimeout: { target: 'closed', actions: 'cutSlowHandshake' } },
+    },
     handshaking: {
       entry: 'greet',
       on: { welcomed: 'connected' },

@@ -7,12 +7,9 @@ import type { Principal } from '../contract.ts';
 import type { Endpoint } from '../driver/host.ts';
 import type { Authenticate, LogEntry, ResolvedOptions } from '../options.ts';
 import { decodeValue, MAGIC, PROTOCOL_VERSION } from '../wire/index.ts';
+import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { HelloMessage, Message, WelcomeMessage, WireFeatures, WireLimits } from '../wire/index.ts';
 import { retentionOf } from './store-lease.ts';
-
-/** Largest payload before the peer is authenticated, in bytes (session.handshake-limits). */
-export const HANDSHAKE_MAX_PAYLOAD = 64 * 1024;
-const MIN_SCOPE_BYTES = 16;
 
 /** What was agreed: everything a session needs to know of its peer. */
 export interface Agreement {
@@ -79,8 +76,6 @@ export interface Meeting {
 /** The acceptor's view of a hello. Rejects with RpcError `refused`. */
 export async function agreeToHello(hello: HelloMessage, meeting: Meeting, sessionId: string): Promise<Agreement> {
   if (hello.parity !== 'odd') throw refusal(`an initiator allocates odd ids on the root connection, not ${hello.parity} ones`);
-  if (hello.scope.byteLength < MIN_SCOPE_BYTES)
-    throw refusal(`the scope is a secret of at least ${MIN_SCOPE_BYTES} bytes, not ${hello.scope.byteLength}`);
   return agree(hello, meeting, sessionId);
 }
 

@@ -14,13 +14,14 @@ import type { SessionEvent } from '../machines/session.ts';
 import type { ServedMethod } from '../contract.ts';
 import type { Link } from '../transport/link.ts';
 import { decodeEach, encodeMessage, WireError } from '../wire/index.ts';
+import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { Message } from '../wire/index.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionCore } from './connection-core.ts';
 import { Control } from './control.ts';
 import { endError, endingEntry } from './ending.ts';
 import type { Ending } from './ending.ts';
-import { HANDSHAKE_EXPECTED, HANDSHAKE_MAX_PAYLOAD, makeHello, makeWelcome, toHex } from './handshake.ts';
+import { HANDSHAKE_EXPECTED, makeHello, makeWelcome, toHex } from './handshake.ts';
 import type { Agreement } from './handshake.ts';
 import { Handshaking } from './handshaking.ts';
 import { Outbox } from './outbox.ts';
@@ -135,6 +136,10 @@ export class SessionCore {
 
   /** A link is there: the handshake begins on it. */
   linkUp(link: Link): void {
+    if (this.status === 'closed') {
+      link.abort(new Error('the session ended before its link was there'));
+      return;
+    }
     this.#link = link;
     this.#limitInbound(HANDSHAKE_MAX_PAYLOAD);
     link.open({

@@ -10,8 +10,8 @@ import type { Connector, Link, Listener } from './link.ts';
 /** What `messagePort` needs of a port: the methods of MessagePort, `Worker` (of browsers and of node:worker_threads), `parentPort` or `self`. */
 export interface MessagePortLike {
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
-  addEventListener?(type: string, listener: (event: { data?: unknown }) => void): void;
-  removeEventListener?(type: string, listener: (event: { data?: unknown }) => void): void;
+  addEventListener?(type: string, listener: (event: { readonly type?: unknown; data?: unknown }) => void): void;
+  removeEventListener?(type: string, listener: (event: { readonly type?: unknown; data?: unknown }) => void): void;
   on?(type: string, listener: (value: unknown) => void): unknown;
   off?(type: string, listener: (value: unknown) => void): unknown;
   start?(): void;
@@ -234,7 +234,7 @@ class PortLink extends BaseLink {
     const own = new Uint8Array(payload);
     // Counted first: a view of what was transferred is empty.
     this.#sentBytes += own.byteLength;
-    this.#hub.post('payload', this.#id, this.#byInitiator, own, [own.buffer as ArrayBuffer]);
+    this.#hub.post('payload', this.#id, this.#byInitiator, own, [own.buffer]);
     if (this.#inFlightBytes() < HIGH_WATER_BYTES) return true;
     this.#flow = 'saturated';
     return false;

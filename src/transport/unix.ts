@@ -7,6 +7,9 @@ import type { Connector, Link, Listener } from './link.ts';
 import { dialSocket, startServer, stopServer } from './sockets.ts';
 import { StreamLink } from './stream-link.ts';
 
+/** What fits into a socket address, without its closing zero. */
+const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
+
 /** What `unix` takes. */
 export interface UnixOptions {
   /** The socket file. Whoever may write to it may connect: its directory's rights are the guard. */
@@ -26,6 +29,11 @@ export interface UnixAddress {
  */
 export function unix(options: UnixOptions): Connector & Listener<UnixAddress> {
   const { path, maxPayload } = options;
+  if (typeof path !== 'string' || path === '') throw new TypeError('unix: path must be a string that is not empty');
+  const bytes = Buffer.byteLength(path);
+  // The kernel cuts a longer one in silence, and the socket is somewhere else.
+  if (bytes > MAX_PATH_BYTES)
+    throw new TypeError(`unix: path has ${bytes} bytes, and a socket's name may have ${MAX_PATH_BYTES}: choose a shorter directory`);
   resolveMaxPayload(maxPayload, undefined);
   const toLink = (socket: Socket, linkLimit: number): Link =>
     new StreamLink(socket, socket, { maxPayload: linkLimit, facts: { transport: 'unix', path }, destroy: () => socket.destroy() });

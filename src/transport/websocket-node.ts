@@ -145,6 +145,8 @@ export async function listenWebSocket(
   maxPayload: number,
 ): Promise<Awaited<ReturnType<Listener<WebSocketAddress>['listen']>>> {
   const path = options.path ?? '/';
+  if (!path.startsWith('/') || path.includes('?'))
+    throw new TypeError(`websocket: path must begin with / and have no query, not ${JSON.stringify(path)}`);
   const owned = 'port' in options ? createServer((_request, response) => response.writeHead(426, { connection: 'close' }).end()) : undefined;
   const server = 'server' in options ? options.server : (owned as NonNullable<typeof owned>);
   const acceptor = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: Math.min(maxPayload, LARGEST_WS_LIMIT) });

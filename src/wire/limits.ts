@@ -33,3 +33,6 @@ export const MAX_ITEMS = 65_536;
 export const MAX_SECRET_BYTES = 1_024;
 export const MIN_SCOPE_BYTES = 16;
 export const RESUME_KEY_BYTES = 32;
+
+/** Largest payload before the peer is authenticated (session.handshake-limits), so also the least that a side may say it takes. */
+export const HANDSHAKE_MAX_PAYLOAD = 64 * 1024;
