@@ -112,6 +112,7 @@ it('[session.auth] a session that its initiator refuses ends at the acceptor too
     await arrived.promise
   ).closed;
   expect(server.sessions.size).toBe(0);
+  expect((await arrived.promise).counters.protocolErrors).toBe(0);
 });
 
 it('[session.auth] nothing runs and nothing is answered while authenticate thinks; what is sent meanwhile is refused', async () => {

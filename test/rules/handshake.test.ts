@@ -1,11 +1,21 @@
 /** session.handshake, session.handshake-limits: what two peers say before anything else, and how much of it they bear. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
-import type { ListenOptions } from 'statewire';
+import type { Connector, Link, Listener, ListenOptions } from 'statewire';
 import { decodeValue, encodeMessage, encodeMessages, encodeValue, MAGIC, PROTOCOL_VERSION } from 'statewire/wire';
-import type { ScriptedPeer } from '../support/hostile-peer.ts';
 import type { HelloMessage, Message, WelcomeMessage } from 'statewire/wire';
-import { acceptClient, call, dialServer, hello, result, welcome, withVersion } from '../support/hostile-peer.ts';
+import {
+  acceptClient,
+  attackClient,
+  attackServer,
+  call,
+  dialServer,
+  hello,
+  result,
+  ScriptedPeer,
+  welcome,
+  withVersion,
+} from '../support/hostile-peer.ts';
 import { connectPeers, deferred, failureOf, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
 
 describe('session.handshake', () => {
@@ -139,13 +149,49 @@ describe('session.handshake', () => {
     expect(await failureOf(connecting)).toMatchObject({ kind });
   });
 
-  it.each(['hello', 'welcome', 'refuse'] as const)('[session.handshake] a second %s is a protocol error', async (type) => {
+  it.each(['hello', 'welcome'] as const)('[session.handshake] a second %s is a protocol error', async (type) => {
     const { peer } = await dialServer();
     peer.send(hello());
     await peer.next('welcome');
-    peer.send({ hello: hello(), welcome: welcome(), refuse: { type: 'refuse', reason: 'changed my mind' } as const }[type]);
+    peer.send({ hello: hello(), welcome: welcome() }[type]);
     expect(await peer.next('protocol-error')).toMatchObject({ rule: 'session.handshake' });
     await peer.closed;
+  });
+
+  it('[session.handshake] an initiator that does not like its welcome says so: the session ends as refused, and no rule was broken', async () => {
+    const { peer, accepted, server, serverLog } = await attackServer();
+    peer.send({ type: 'refuse', reason: 'not authenticated' });
+    await Promise.all([peer.closed, accepted.closed]);
+    expect(peer.all('protocol-error')).toEqual([]);
+    expect([accepted.counters.protocolErrors, server.sessions.size]).toEqual([0, 0]);
+    expect(serverLog).toEqual([expect.objectContaining({ event: 'refused', message: 'refused: not authenticated' })]);
+  });
+
+  it('[session.handshake] a refuse after its welcome is a protocol error of the acceptor', async () => {
+    const { peer, session } = await attackClient();
+    peer.send({ type: 'refuse', reason: 'changed my mind' });
+    expect(await peer.next('protocol-error')).toMatchObject({ rule: 'session.handshake' });
+    await session.closed;
+    expect(session.counters.protocolErrors).toBe(1);
+  });
+
+  it('[session.handshake] calls that came early behind a broken rule are not served', async () => {
+    const ran: unknown[] = [];
+    const thinking = deferred<string>();
+    const keep = (input: unknown) => ran.push(input);
+    const { connecting, peer, settle } = await acceptClient({ services: [lab(keep)], authenticate: () => thinking.promise });
+    connecting.catch(() => {});
+    peer.send(welcome());
+    await settle();
+    peer.send(call(2, { args: encodeValue('before') }));
+    peer.send(call(1, { args: encodeValue('of our parity') }), call(4, { args: encodeValue('behind it') }));
+    peer.send(call(6, { args: encodeValue('in the next payload') }));
+    await settle();
+    expect(ran).toEqual([]);
+    thinking.resolve('peer');
+    expect(await peer.next('protocol-error')).toMatchObject({ rule: 'id.violation' });
+    await peer.closed;
+    expect(ran).toEqual(['before']);
   });
 
   it('connect rejects with what the connector failed with', async () => {
@@ -219,6 +265,52 @@ describe('session.handshake-limits', () => {
     peer.sendBytes(helloOf(64 * 1024 + 1));
     await peer.closed;
     expect([seen, sessions, peer.all('welcome')]).toEqual([[], [], []]);
+  });
+
+  /** A link as a user's own transport may make it: without a limit that can be set. */
+  function withoutLimit(link: Link): Link {
+    const { facts } = link;
+    return {
+      facts,
+      send: (payload) => link.send(payload),
+      open: (handler) => link.open(handler),
+      close: () => link.close(),
+      abort: (reason) => link.abort(reason),
+    };
+  }
+
+  it.each([
+    ['taken with 64 KiB', helloOf(64 * 1024), 1],
+    ['cut unread with one byte more', helloOf(64 * 1024 + 1), 0],
+    ['cut unread with a million', encodeMessage(hello({ credentials: encodeValue(new Uint8Array(1_000_000)) })), 0],
+  ])('[session.handshake-limits] over a link that sets no limit a first payload is %s', async (_what, payload, seenHellos) => {
+    const seen: unknown[] = [];
+    const { network, clock } = makeWorld();
+    const inner = network.listener(PLACE);
+    const bare: Listener = { listen: (onLink, limits) => inner.listen((link) => onLink(withoutLimit(link)), limits) };
+    const authenticate = (credentials: unknown) => {
+      seen.push(credentials);
+      return '';
+    };
+    const server = await listen(bare, { clock, authenticate });
+    onTestFinished(() => server.close());
+    const peer = await ScriptedPeer.dial(network);
+    peer.sendBytes(payload);
+    await (seenHellos === 1 ? peer.next('welcome') : peer.closed);
+    expect([seen.length, server.sessions.size, peer.all('welcome').length]).toEqual([seenHellos, seenHellos, seenHellos]);
+  });
+
+  it('[session.handshake-limits] a session over a link that sets no limit takes what it should from its handshake on', async () => {
+    const { network, clock } = makeWorld();
+    const inner = network.listener(PLACE);
+    const bare: Listener = { listen: (onLink, limits) => inner.listen((link) => onLink(withoutLimit(link)), limits) };
+    const server = await listen(bare, { clock, services: [lab()] });
+    onTestFinished(() => server.close());
+    const dialled = network.connector(PLACE);
+    const connector: Connector = { connect: async (signal, limits) => withoutLimit(await dialled.connect(signal, limits)) };
+    const session = await connect(connector, { clock });
+    const large = new Uint8Array(200_000).fill(1);
+    expect(await session.client(Lab).run(large)).toEqual(large);
   });
 
   it('[session.handshake-limits] from the welcome on larger payloads are fine, both ways', async () => {

@@ -306,7 +306,7 @@ describe('outcome.private', () => {
     const { session } = await connectPeers({ server: { services: [lab(leaks)], exposeErrors: true } });
     const failure = await failureOf(session.client(Lab).run());
     expect(failure).toMatchObject({ kind: 'cancelled', reason: 'handler-failed', data: undefined });
-    expect(failure.message).toBe(`Lab.run: Error: cannot open ${secret}`);
+    expect(failure.message).toBe(`Lab.run: cannot open ${secret}`);
   });
 
   it('[outcome.private] onHandlerError is told of which call', async () => {

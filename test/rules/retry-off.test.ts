@@ -144,6 +144,18 @@ describe('retry.off', () => {
     expect(await peer.next('protocol-error')).toMatchObject({ rule: 'op.id' });
   });
 
+  it.each<[string, { retry?: boolean }, object]>([
+    ['we have it off', { retry: false }, {}],
+    ['the peer has', {}, withoutRetry],
+  ])('[retry.off] an acknowledgement touches no store where %s, in a message of its own or with a call', async (_who, options, change) => {
+    const { store, asked } = untouchable();
+    const { peer, settle, serverLog } = await attackServer({ ...options, store, services: [lab()] }, change);
+    peer.send({ type: 'ack', series: '00112233445566ff', upTo: 5 }, call(1, { operationId: undefined, ack: 5 }));
+    await settle();
+    expect(peer.all('response')).toHaveLength(1);
+    expect([asked, serverLog]).toEqual([[], []]);
+  });
+
   it('[retry.off] a peer without retry is served without ids', async () => {
     const { peer } = await attackServer({ services: [lab()] }, withoutRetry);
     peer.send(call(1, { operationId: undefined, args: encodeValue('plain') }));

@@ -164,6 +164,26 @@ describe('a scope', () => {
     await peers.settle();
     expect([table.spaces, table.live]).toEqual([0, 0]);
   });
+
+  it('[op.scope] [op.admit] that ended while the store admitted something takes nothing from its successor with it', async () => {
+    await using peers = await operationPeers();
+    const table = tableOf(peers.store);
+    peers.store.hold('admit');
+    const first = await peers.connect({ scope: SCOPE });
+    first.ask('volatile', 'late');
+    await peers.settle();
+    await first.session.close();
+    await peers.settle();
+    const second = await peers.connect({ scope: SCOPE });
+    peers.store.letGo('admit');
+    await peers.settle();
+    expect(table.spaces).toBe(1);
+    const third = await peers.connect({ scope: SCOPE });
+    const asked = [second.ask('idem', 'x'), third.ask('idem', 'x')];
+    await peers.settle();
+    peers.run.returns('once');
+    for (const { ended } of asked) expect(await ended).toEqual({ value: 'once' });
+  });
 });
 
 describe('ids of operations', () => {

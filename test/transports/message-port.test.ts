@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { connect, listen } from 'statewire';
 import { messagePort } from 'statewire/memory';
 import type { MessagePortLike } from 'statewire/memory';
 import type { Link } from '../../src/transport/link.ts';
 import { connectPair, expectSame, linkConformance, pattern, record, turns } from '../support/links.ts';
+import { deferred, lab, Lab } from '../support/peers.ts';
 
 linkConformance(
   'message port',
@@ -67,7 +69,7 @@ describe('messagePort', () => {
     for (const recorder of recorders) expect(await recorder.closed()).toEqual([expect.any(Error)]);
   });
 
-  it('[link.ownership] transfers a buffer that the payload owns whole, and copies a view', () => {
+  it("[link.ownership] never transfers the sender's own buffer, but a copy of just the payload", () => {
     const posted: [envelope: unknown, transfer: ArrayBuffer[]][] = [];
     const listeners = new Map<string, (event: { data?: unknown }) => void>();
     const port: MessagePortLike = {
@@ -80,12 +82,31 @@ describe('messagePort', () => {
     listeners.get('message')?.({ data: ['statewire', 'connect', 1, true, undefined] });
     const whole = pattern(1_000);
     const view = pattern(1_000).subarray(10, 20);
-    link?.send(whole);
-    link?.send(view);
-    const [wholeTransfer, viewTransfer] = posted.slice(-2).map(([, transfer]) => transfer[0]);
-    expect(wholeTransfer).toBe(whole.buffer);
-    expect(viewTransfer).not.toBe(view.buffer);
-    expect(viewTransfer?.byteLength).toBe(10);
+    for (const payload of [whole, view]) {
+      link?.send(payload);
+      const [envelope, [transferred]] = posted.at(-1) as [unknown[], ArrayBuffer[]];
+      expect(transferred).not.toBe(payload.buffer);
+      expect(transferred).toEqual(payload.slice().buffer);
+      expect(envelope.at(-1)).toEqual(payload);
+    }
+  });
+
+  it('[link.ownership] [op.waiters] a large result gets whole to its owner, to who joined, and to who comes later', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const answer = deferred<unknown>();
+    const server = await listen(messagePort(port1), { services: [lab({ run: () => answer.promise })] });
+    const session = await connect(messagePort(port2));
+    const { run, idem } = session.client(Lab);
+    const waiting = [run(1, { operationId: 'a' }), run(1, { operationId: 'a' })];
+    // Answered behind them: both have been served by then.
+    await idem(1);
+    const text = 'x'.repeat(300_000);
+    answer.resolve(text);
+    for (const result of waiting) expect(await result).toBe(text);
+    expect(await run(1, { operationId: 'a' })).toBe(text);
+    await session.close();
+    await server.close();
+    port1.close();
   });
 
   it('leaves messages alone that are not its own, and refuses payloads that are none', async () => {

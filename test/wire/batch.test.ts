@@ -163,6 +163,46 @@ describe('MessageBatch', () => {
     expect(new Set(both.map(({ theirs }) => theirs.buffer)).has(both[0]!.ours.buffer)).toBe(false);
   });
 
+  it.each<[string, unknown]>([
+    ['a Map', new Map([[1, 2]])],
+    ['a Set', new Set([1])],
+    ['a Map in an array', [new Map([[1, new Map()]])]],
+    ['a plain value', 1],
+  ])('keeps everything whole around a getter that encodes another value, beside %s', (_, beside) => {
+    const ways: ((batch: MessageBatch, value: unknown) => Uint8Array)[] = [
+      (batch, value) => batch.addCall(head, value),
+      (batch, value) => batch.addResult(head, value),
+      (batch, value) => {
+        const args = encodeValue(value);
+        batch.add({ type: 'call', ...head, operationId: undefined, series: undefined, ack: undefined, args });
+        return args;
+      },
+    ];
+    for (const encode of ways) {
+      const batch = new MessageBatch({ maxPayload: MIB });
+      const refusals: unknown[] = [];
+      const value = {
+        beside,
+        get inner() {
+          try {
+            batch.addCall({ ...head, requestId: 2 }, ['inner', new Set([1])]);
+          } catch (error) {
+            refusals.push(error);
+          }
+          return 'outer';
+        },
+        after: 'x'.repeat(100),
+      };
+      deepStrictEqual(decodeValue(encode(batch, value)), { beside, inner: 'outer', after: 'x'.repeat(100) });
+      // One may be added while the value is measured; while it is written, none.
+      const [inner, outer, ...more] = takeMessages(batch) as { args?: Uint8Array; result?: Uint8Array }[];
+      deepStrictEqual(decodeValue(inner!.args!), ['inner', new Set([1])]);
+      deepStrictEqual(decodeValue((outer!.args ?? outer!.result)!), { beside, inner: 'outer', after: 'x'.repeat(100) });
+      expect(more).toEqual([]);
+      expect(refusals).toEqual([expect.any(ValueError)]);
+    }
+  });
+
   it('packs a value that grew after it was measured', () => {
     let reads = 0;
     const value = {
