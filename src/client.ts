@@ -2,6 +2,8 @@
  * The typed handle that calls a service: one small class per service, made once, whose methods check the options and hand the call over.
  * What a call does (ids, validation, encoding, waiting) is its caller's, normally a connection's driver.
  */
+import { RpcError } from './errors.ts';
+import { HOLD, Hold } from './hold.ts';
 import { MAX_OPERATION_ID_BYTES } from './wire/limits.ts';
 import type { AnyMethod, AnyService, CallOptions, Client } from './contract-types.ts';
 
@@ -10,6 +12,9 @@ export type { CallOptions, Client } from './contract-types.ts';
 /** Who carries a client's calls out. `options` have been checked, but for the metadata: `toMetadata` does that. */
 export interface Caller {
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown>;
+  /** A client was made: it holds the connection until `clientReleased` (liveness.refcount). */
+  clientMade(): void;
+  clientReleased(): void;
 }
 
 type CallFunction = (input?: unknown, options?: CallOptions) => Promise<unknown>;
@@ -17,22 +22,36 @@ type CallFunction = (input?: unknown, options?: CallOptions) => Promise<unknown>
 /** What every client has: who it calls, and the methods somebody asked for so far, by their place in the service. */
 class ServiceClient {
   readonly #caller: Caller;
+  readonly #hold: Hold;
   readonly #functions: CallFunction[] = [];
 
   constructor(caller: Caller) {
     this.#caller = caller;
+    this.#hold = new Hold(() => caller.clientReleased());
+    caller.clientMade();
+  }
+
+  /** @internal */
+  get [HOLD](): Hold {
+    return this.#hold;
+  }
+
+  /** `release`, for `using`. */
+  [Symbol.dispose](): void {
+    this.#hold.release();
   }
 
   /** The function of one method: bound, because people pass `client.charge` around, and made when asked for, because most clients make few calls. */
   static function(client: ServiceClient, index: number, method: AnyMethod): CallFunction {
-    return (client.#functions[index] ??= bindMethod(client.#caller, method));
+    return (client.#functions[index] ??= bindMethod(client.#caller, client.#hold, method));
   }
 }
 
 const NO_OPTIONS: CallOptions = Object.freeze({});
 
-function bindMethod(caller: Caller, method: AnyMethod): CallFunction {
+function bindMethod(caller: Caller, hold: Hold, method: AnyMethod): CallFunction {
   return (input, options) => {
+    if (hold.isReleased) return Promise.reject(released());
     try {
       if (options === undefined) return caller.call(method, input, NO_OPTIONS);
       checkCallOptions(options);
@@ -41,6 +60,10 @@ function bindMethod(caller: Caller, method: AnyMethod): CallFunction {
       return Promise.reject(error);
     }
   };
+}
+
+function released(): RpcError {
+  return new RpcError({ kind: 'connection-closed', reason: 'released', message: 'this client was released: make a new one', retryable: true });
 }
 
 const classes = new WeakMap<AnyService, new (caller: Caller) => ServiceClient>();

@@ -109,8 +109,8 @@ export type ClientMethod<T extends MethodTypes> = undefined extends T['callerInp
   ? (input?: T['callerInput'], options?: CallOptions) => Promise<T['callerOutput']>
   : (input: T['callerInput'], options?: CallOptions) => Promise<T['callerOutput']>;
 
-/** A service as its caller sees it. Its methods need no `this` and may be passed around. */
-export type Client<S extends AnyService> = { readonly [K in keyof S['methods']]: ClientMethod<TypesOf<S['methods'][K]>> };
+/** A service as its caller sees it. Its methods need no `this` and may be passed around. `using` releases it (liveness.refcount). */
+export type Client<S extends AnyService> = { readonly [K in keyof S['methods']]: ClientMethod<TypesOf<S['methods'][K]>> } & Disposable;
 
 /** Who is at the other end: what `authenticate` returned, or the empty string without one (session.auth). */
 export type Principal = string | { readonly id: string; readonly [fact: string]: unknown };

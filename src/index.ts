@@ -1,5 +1,11 @@
 /** What `statewire` exports, and nothing else. Transports and stores with native modules have entry points of their own. */
+export { channel, Rx, Tx } from './channel.ts';
+export type { ChannelOptions, Received, RxStatus, TxStatus } from './channel.ts';
 export { connect } from './connect.ts';
+export { release, retain } from './hold.ts';
+export { joinConnections } from './join-connections.ts';
+export { sendAll } from './send-all.ts';
+export type { SendAllOptions } from './send-all.ts';
 export { listen } from './listen.ts';
 export type { Server } from './listen.ts';
 export { defineService, implement, method } from './contract.ts';
@@ -23,8 +29,9 @@ export { RpcError } from './errors.ts';
 export type { RpcErrorInit, RpcErrorKind } from './errors.ts';
 export { isRpcError } from './is-rpc-error.ts';
 export type { MetadataFlags, MetadataInput, MetadataView, MetadataViewEntry } from './metadata.ts';
-export type { Authenticate, Clock, ConnectOptions, ListenOptions, LogEntry, Middleware, PeerOptions, Random } from './options.ts';
+export type { Authenticate, Clock, ConnectOptions, KeepAliveOptions, ListenOptions, LogEntry, Middleware, PeerOptions, Random } from './options.ts';
 export type { Connection } from './connection.ts';
+export type { ConnectionRequest, ConnectionTerms, OpenOptions } from './connection-options.ts';
 export type { CloseOptions, Session, SessionStatus } from './session/session.ts';
 export type { StandardSchemaV1 } from './schema.ts';
 export { memoryStore } from './store/memory.ts';

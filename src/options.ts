@@ -2,8 +2,11 @@
  * What either side of a session may say, with every default and limit in one place. Checked at once: a wrong value throws a
  * TypeError that names its path.
  */
+import type { ConnectionRequest } from './connection-options.ts';
 import type { CallContext, Principal, ServiceImplementation } from './contract.ts';
 import type { InspectionObserver } from './machines/watch.ts';
+import { having, IMPLEMENTATIONS, list, optional, refuseUnknown, within } from './option-checks.ts';
+import type { Elements, Range } from './option-checks.ts';
 import type { OperationStore } from './store/store.ts';
 import type { Session } from './session/session.ts';
 import { encodeValue } from './wire/index.ts';
@@ -37,6 +40,14 @@ export type Authenticate = (credentials: unknown, linkFacts: Readonly<Record<str
 /** Runs around every handler. `next()` runs the rest and gives its result; what it returns is the call's result. */
 export type Middleware = (call: CallContext, next: () => Promise<unknown>) => unknown;
 
+/** When a link counts as dead (session.keepalive). */
+export interface KeepAliveOptions {
+  /** Milliseconds without a payload from the peer after which it is pinged. Default 15,000. */
+  readonly intervalMs?: number | undefined;
+  /** Milliseconds that it has then to say anything. Default 10,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
 export interface PeerOptions {
   /** Served on the root connection. */
   readonly services?: readonly ServiceImplementation[] | undefined;
@@ -54,6 +65,13 @@ export interface PeerOptions {
   readonly maxInitialCredit?: number | undefined;
   /** Largest payload we take, in bytes (link.limit). Default 16 MiB. */
   readonly maxPayload?: number | undefined;
+  /** When a link counts as dead; false: never by silence alone (session.keepalive). */
+  readonly keepAlive?: KeepAliveOptions | false | undefined;
+  /**
+   * Asked about every virtual connection that the peer opens. It may be async; what it throws rejects, and so does to decide nothing. Without it all are
+   * rejected (conn.open).
+   */
+  readonly onConnection?: ((request: ConnectionRequest) => unknown) | undefined;
   /** A peer that has not finished its handshake by then is cut, in milliseconds. Default 10,000. */
   readonly handshakeTimeoutMs?: number | undefined;
   /** A handler that runs longer is aborted, in milliseconds. Default: none. */
@@ -97,6 +115,8 @@ export interface ResolvedOptions {
   readonly maxInitialCredit: number;
   readonly maxPayload: number;
   readonly handshakeTimeoutMs: number;
+  readonly keepAlive: { readonly intervalMs: number; readonly timeoutMs: number } | false;
+  readonly onConnection: PeerOptions['onConnection'];
   readonly handlerTimeoutMs: number | undefined;
   /** Encoded. A function, so that nobody who prints or inspects what holds the options finds them. */
   readonly credentials: () => Uint8Array | undefined;
@@ -116,12 +136,6 @@ const LARGEST_COUNT = 2 ** 31 - 1;
 /** What a platform timer can hold. */
 const LARGEST_DELAY_MS = 2 ** 31 - 1;
 
-interface Range {
-  readonly fallback: number;
-  readonly least: number;
-  readonly most: number;
-}
-
 const COUNTS = {
   maxConcurrentRequests: { fallback: 256, least: 1, most: LARGEST_COUNT },
   maxQueuedRequests: { fallback: 4_096, least: 0, most: LARGEST_COUNT },
@@ -129,6 +143,10 @@ const COUNTS = {
   maxInitialCredit: { fallback: 65_536, least: 0, most: LARGEST_COUNT },
   maxPayload: { fallback: 16 * 1024 * 1024, least: HANDSHAKE_MAX_PAYLOAD, most: LARGEST_MAX_PAYLOAD },
   handshakeTimeoutMs: { fallback: 10_000, least: 1, most: LARGEST_DELAY_MS },
+} satisfies Record<string, Range>;
+const KEEP_ALIVE = {
+  intervalMs: { fallback: 15_000, least: 1, most: LARGEST_DELAY_MS },
+  timeoutMs: { fallback: 10_000, least: 1, most: LARGEST_DELAY_MS },
 } satisfies Record<string, Range>;
 
 const platformClock: Clock = {
@@ -143,50 +161,24 @@ const platformRandom: Random = {
 };
 
 function wholeNumber(name: keyof typeof COUNTS, given: unknown): number {
-  const { fallback, least, most } = COUNTS[name];
-  if (given === undefined) return fallback;
-  if (typeof given !== 'number' || !Number.isInteger(given) || given < least || given > most) {
-    throw new TypeError(`options.${name} must be a whole number from ${least} to ${most}, not ${String(given)}`);
-  }
-  return given;
+  return within(COUNTS[name], `options.${name}`, given);
 }
 
-type TypeName = 'boolean' | 'function' | 'object';
-
-function optional<T>(path: string, given: T | undefined, type: TypeName): T | undefined {
-  if (given !== undefined && (typeof given !== type || given === null))
-    throw new TypeError(`options.${path} must be a ${type}, not ${given === null ? 'null' : typeof given}`);
-  return given;
+function keepAlive(given: unknown): ResolvedOptions['keepAlive'] {
+  if (given === false) return false;
+  if (given !== undefined && (typeof given !== 'object' || given === null))
+    throw new TypeError(`options.keepAlive must be an object or false, not ${given === null ? 'null' : typeof given}`);
+  const { intervalMs, timeoutMs, ...others } = (given ?? {}) as KeepAliveOptions & Record<string, unknown>;
+  refuseUnknown('options.keepAlive', others);
+  return {
+    intervalMs: within(KEEP_ALIVE.intervalMs, 'options.keepAlive.intervalMs', intervalMs),
+    timeoutMs: within(KEEP_ALIVE.timeoutMs, 'options.keepAlive.timeoutMs', timeoutMs),
+  };
 }
 
-interface Elements {
-  readonly are: string;
-  readonly fits: (element: unknown) => boolean;
-}
-
-const IMPLEMENTATIONS: Elements = {
-  are: 'made by implement()',
-  fits: (element) => typeof element === 'object' && element !== null && (element as Partial<ServiceImplementation>).methods instanceof Map,
-};
 const FUNCTIONS: Elements = { are: 'a function', fits: (element) => typeof element === 'function' };
 
-function list<T>(path: string, given: readonly T[] | undefined, elements: Elements): readonly T[] {
-  if (given === undefined) return [];
-  if (!Array.isArray(given)) throw new TypeError(`options.${path} must be an array, not ${given === null ? 'null' : typeof given}`);
-  const wrong = given.findIndex((element) => !elements.fits(element));
-  if (wrong >= 0) throw new TypeError(`options.${path}[${wrong}] must be ${elements.are}`);
-  return given as readonly T[];
-}
-
 const STORE_METHODS = ['open', 'lookup', 'admit', 'fence', 'seal', 'release', 'forget', 'settled', 'sweep', 'close'] as const;
-
-/** An object that has functions of these names. */
-function having<T extends object>(path: string, given: T | undefined, names: readonly (keyof T & string)[]): T | undefined {
-  const object = optional(path, given, 'object');
-  const missing = object && names.find((name) => typeof object[name] !== 'function');
-  if (missing !== undefined) throw new TypeError(`options.${path}.${missing} must be a function`);
-  return object;
-}
 
 function observer(given: PeerOptions['inspect']): PeerOptions['inspect'] {
   if (given === undefined || typeof given === 'function') return given;
@@ -237,10 +229,10 @@ function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
 const PEER_OPTIONS = [
   ...Object.keys(COUNTS),
   ...['services', 'store', 'retry', 'handlerTimeoutMs', 'credentials', 'authenticate', 'onHandlerError', 'exposeErrors', 'log', 'middleware'],
-  ...['clock', 'random', 'inspect', 'scope', 'onSession'],
+  ...['clock', 'random', 'inspect', 'scope', 'onSession', 'keepAlive', 'onConnection'],
 ];
 /** Of the published surface, and not carried out yet: taken, and said so in the log. */
-const LATER_OPTIONS = ['keepAlive', 'onConnection', 'resume', 'reconnect', 'waitForPeerMs'];
+const LATER_OPTIONS = ['resume', 'reconnect', 'waitForPeerMs'];
 
 /** Throws for what is no options object, and for a name that means nothing: most likely a slip, whose option would be missed in silence. */
 function checkNames(given: unknown): readonly string[] {
@@ -271,6 +263,8 @@ function checkedOptions(given: PeerOptions): ResolvedOptions {
     maxInitialCredit: wholeNumber('maxInitialCredit', given.maxInitialCredit),
     maxPayload: wholeNumber('maxPayload', given.maxPayload),
     handshakeTimeoutMs: wholeNumber('handshakeTimeoutMs', given.handshakeTimeoutMs),
+    keepAlive: keepAlive(given.keepAlive),
+    onConnection: optional('onConnection', given.onConnection, 'function'),
     handlerTimeoutMs: handlerTimeout(given.handlerTimeoutMs),
     credentials: encodedCredentials(given.credentials),
     authenticate: optional('authenticate', given.authenticate, 'function'),
@@ -282,6 +276,11 @@ function checkedOptions(given: PeerOptions): ResolvedOptions {
     random: having('random', given.random, ['number', 'bytes']) ?? platformRandom,
     inspect: observer(given.inspect),
   };
+}
+
+/** Checks the attempts that the peer of one connection may have in flight. */
+export function resolveMaxConcurrentRequests(given: unknown): number {
+  return wholeNumber('maxConcurrentRequests', given);
 }
 
 /** Checks the grace of a `close`, in milliseconds. */

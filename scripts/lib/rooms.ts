@@ -15,12 +15,12 @@ export interface Room {
   readonly packages: readonly string[];
 }
 
-const HANDLES = ['base', 'wire', 'store', 'contract', 'client', 'options'];
+const HANDLES = ['base', 'wire', 'store', 'contract', 'channel', 'client', 'options'];
 const RUNTIME = [...HANDLES, 'transport', 'machines', 'driver', 'session'];
 
 export const ROOMS: readonly Room[] = [
   // What everyone may use: vocabulary and tiny helpers that use nothing themselves.
-  { name: 'base', paths: ['errors.ts', 'clock.ts', 'random.ts', 'invariant.ts'], uses: [], packages: [] },
+  { name: 'base', paths: ['errors.ts', 'hold.ts'], uses: [], packages: [] },
 
   // Four rooms that know nothing of each other.
   { name: 'transport', paths: ['transport/'], uses: ['base'], packages: ['node:', 'ws'] },
@@ -31,15 +31,21 @@ export const ROOMS: readonly Room[] = [
   // What users hold in their hands.
   {
     name: 'contract',
-    paths: ['contract.ts', 'contract-types.ts', 'schema.ts', 'metadata.ts', 'channel.ts', 'connection.ts', 'is-rpc-error.ts'],
+    paths: ['contract.ts', 'contract-types.ts', 'schema.ts', 'metadata.ts', 'connection.ts', 'is-rpc-error.ts'],
     uses: ['base', 'wire', 'store'],
     typesOf: ['client', 'options', 'session'],
+    packages: ['rxjs'],
+  },
+  {
+    name: 'channel',
+    paths: ['channel.ts', 'channel-pair.ts', 'channel-errors.ts', 'send-all.ts'],
+    uses: ['base', 'wire'],
     packages: ['rxjs'],
   },
   { name: 'client', paths: ['client.ts'], uses: ['base', 'wire', 'store', 'contract'], packages: [] },
   {
     name: 'options',
-    paths: ['options.ts'],
+    paths: ['options.ts', 'option-checks.ts', 'connection-options.ts'],
     uses: ['base', 'wire', 'store', 'contract'],
     typesOf: ['transport', 'machines', 'session'],
     packages: [],
@@ -48,7 +54,7 @@ export const ROOMS: readonly Room[] = [
   // The runtime, and what puts it together.
   { name: 'driver', paths: ['driver/'], uses: [...HANDLES, 'machines', 'transport'], packages: ['rxjs'] },
   { name: 'session', paths: ['session/'], uses: [...HANDLES, 'machines', 'transport', 'driver'], packages: ['rxjs'] },
-  { name: 'compose', paths: ['connect.ts', 'listen.ts'], uses: RUNTIME, packages: ['rxjs'] },
+  { name: 'compose', paths: ['connect.ts', 'listen.ts', 'join-connections.ts'], uses: RUNTIME, packages: ['rxjs'] },
 
   // The public entry points.
   { name: 'index', paths: ['index.ts'], uses: [...RUNTIME, 'compose'], packages: [] },

@@ -6,7 +6,6 @@
 import { validate } from '../schema.ts';
 import type { Validated } from '../schema.ts';
 import type { Admission, Lookup } from '../store/store.ts';
-import { decodeValue } from '../wire/index.ts';
 import { settle } from './maybe.ts';
 import type { LiveOperation, OperationIdentity } from './operation.ts';
 import { failure, fromStored } from './outcome.ts';
@@ -118,7 +117,7 @@ function waitForOther(operation: LiveOperation, identity: OperationIdentity): vo
 function prepare(operation: LiveOperation): void {
   let input: unknown;
   try {
-    input = decodeValue(operation.signature.args);
+    input = operation.decodeInput();
   } catch (error) {
     refuse(operation, failure('invalid-payload', 'malformed', `the arguments do not decode: ${(error as Error).message}`));
     return;
@@ -181,6 +180,7 @@ function onAdmission(operation: LiveOperation, identity: OperationIdentity, admi
 }
 
 function refuse(operation: LiveOperation, outcome: Outcome): void {
+  operation.refuseChannels(outcome);
   operation.actor.send({ type: 'refused', indeterminate: !outcome.ok && outcome.error.kind === 'indeterminate', outcome });
 }
 

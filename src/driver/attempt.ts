@@ -49,7 +49,7 @@ export class InboundAttempt {
   /** Encodes a handler's value as this attempt's response. Throws ValueError or MessageTooLargeError, sending nothing. */
   encodeResult(value: unknown): Uint8Array {
     const { connectionId, requestId } = this.message;
-    const result = this.inbound.host.sender.sendResult({ connectionId, requestId, metadata: this.metadata }, value);
+    const result = this.inbound.host.outlet.sendResult({ connectionId, requestId, metadata: this.metadata }, value);
     this.#isWritten = true;
     return result;
   }
@@ -62,7 +62,14 @@ export class InboundAttempt {
         this.#send(unsendable(outcome), NO_METADATA);
       }
     }
+    this.#refuseChannels(outcome);
     this.inbound.remove(this);
+  }
+
+  /** Its channels have no handler if they are not bound by now (channel.no-handler). */
+  #refuseChannels(outcome: Outcome): void {
+    const { channels } = this.message;
+    if (channels.length > 0) this.inbound.channels.refuse(channels, outcome.ok ? 'replayed' : (outcome.error.reason ?? outcome.error.kind));
   }
 
   /** False: the peer does not take as much, or the metadata that the handler has set is none. */
@@ -80,8 +87,8 @@ export class InboundAttempt {
 
   #send(outcome: Outcome, metadata: Metadata): void {
     const { connectionId, requestId } = this.message;
-    const { sender } = this.inbound.host;
-    if (outcome.ok) sender.send({ type: 'response', connectionId, requestId, ok: true, result: outcome.result, metadata });
-    else sender.send({ type: 'response', connectionId, requestId, ok: false, error: outcome.error, metadata });
+    const { outlet } = this.inbound.host;
+    if (outcome.ok) outlet.send({ type: 'response', connectionId, requestId, ok: true, result: outcome.result, metadata });
+    else outlet.send({ type: 'response', connectionId, requestId, ok: false, error: outcome.error, metadata });
   }
 }

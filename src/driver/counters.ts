@@ -2,8 +2,14 @@
 export class Counters {
   /** Responses and cancels for a request id that nobody knows (attempt.unmatched). */
   unmatched = 0;
-  /** Channel messages for a channel that nobody knows (channel.early). */
+  /** Items for a channel that nobody knows, or that is over (channel.early, channel.terminal). */
   lateItems = 0;
+  /** Ends, resets and grants for such a channel: the two ends may cross. */
+  lateSignals = 0;
+  /** Channels reset because their sender sent more than it was granted (credit.violation). */
+  creditViolations = 0;
+  /** Messages for a connection that was closed: closes cross (conn.unknown). */
+  lateMessages = 0;
   /** What aborted handlers returned or threw afterwards (cancel.abort). */
   lateResults = 0;
   /** Aborted handlers whose promise has not settled yet (cancel.abort). */

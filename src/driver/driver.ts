@@ -7,7 +7,18 @@ import type { DriverEvent } from '../machines/driver.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { conceal } from '../metadata.ts';
-import type { CallMessage, CancelMessage, ResponseMessage } from '../wire/index.ts';
+import type {
+  CallMessage,
+  CancelMessage,
+  EndMessage,
+  GrantMessage,
+  ItemMessage,
+  ItemsMessage,
+  ResetMessage,
+  ResponseMessage,
+} from '../wire/index.ts';
+import { Channels } from './channels.ts';
+import type { ChannelMessage } from './channels.ts';
 import type { DriverHost } from './host.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
@@ -19,40 +30,50 @@ const drivers = defineActor<Driver>()({
     serve: (driver, { event }) => driver.inbound.serve(event as CallMessage),
     settle: (driver, { event }) => driver.outbound.response(event as ResponseMessage),
     cancel: (driver, { event }) => driver.inbound.cancel(event as CancelMessage),
-    endAttempts: (driver, { event }) => driver.endAttempts(event as StopEvent),
+    receive: (driver, { event }) => driver.channels.items(event as ItemMessage | ItemsMessage),
+    endChannel: (driver, { event }) => driver.channels.end(event as EndMessage),
+    resetChannel: (driver, { event }) => driver.channels.reset(event as ResetMessage),
+    addCredit: (driver, { event }) => driver.channels.grant(event as GrantMessage),
+    endAll: (driver, { event }) => driver.endAll(event as StopEvent),
   },
 });
 
-type StopEvent = Extract<DriverEvent, { type: 'stop' }>;
+export type StopEvent = Extract<DriverEvent, { type: 'stop' }>;
+/** The messages of a connection. */
+export type DriverMessage = CallMessage | ResponseMessage | CancelMessage | ChannelMessage;
 
 export class Driver {
   readonly actor: LiveActor<typeof driverMachine>;
+  readonly channels: Channels;
   readonly inbound: Inbound;
   readonly outbound: Outbound;
 
   constructor(host: DriverHost) {
     this.actor = drivers.spawn(host.actors, { key: host.connectionId, input: undefined, owner: this });
-    this.inbound = new Inbound(host, this.actor);
-    this.outbound = new Outbound(host, this.actor);
+    this.channels = new Channels(host, this.actor);
+    this.inbound = new Inbound(host, this.channels, this.actor);
+    this.outbound = new Outbound(host, this.channels, this.actor);
   }
 
   /** Takes a message of this connection. As an event it may be seen by inspectors: what is sensitive is concealed first. */
-  receive(message: CallMessage | ResponseMessage | CancelMessage): void {
-    if (message.type === 'cancel' || message.metadata.length === 0) this.actor.send(message);
-    else this.actor.send(concealed(message));
+  receive(message: DriverMessage): void {
+    if ('metadata' in message && message.metadata.length > 0) this.actor.send(concealed(message));
+    else this.actor.send(message);
   }
 
-  /** Nothing is in flight either way. */
+  /** No call is in flight either way. */
   get idle(): boolean {
     return this.inbound.inFlight === 0 && this.outbound.pending === 0;
   }
 
-  stop(kind: StopEvent['kind'], reason: string): void {
-    const event: StopEvent = { type: 'stop', kind, reason };
-    this.actor.send(event);
+  /** `loss`: what the channels' holders are told besides (`link-lost`, `closed`). */
+  stop(end: Omit<StopEvent, 'type'>): void {
+    this.actor.send({ type: 'stop', ...end });
   }
 
-  endAttempts({ kind, reason }: StopEvent): void {
+  /** Channels first: what handlers and callers do when they hear of the end finds them gone. */
+  endAll({ kind, reason, loss }: StopEvent): void {
+    this.channels.lose({ kind: kind === 'protocol-error' ? kind : 'connection-closed', reason: loss });
     this.inbound.end();
     this.outbound.end({ type: 'ended', kind, reason });
   }

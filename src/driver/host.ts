@@ -9,7 +9,7 @@ import type { OperationStore } from '../store/store.ts';
 import type { Counters } from './counters.ts';
 import type { LiveSeries, OperationSpace } from './operation-table.ts';
 import type { Series } from './series.ts';
-import type { Sender } from './sender.ts';
+import type { Outlet } from './outlet.ts';
 
 /** What all sessions of one `listen` or `connect` share. */
 export interface Endpoint {
@@ -20,7 +20,7 @@ export interface Endpoint {
 export interface DriverHost {
   readonly endpoint: Endpoint;
   readonly actors: ActorHost;
-  readonly sender: Sender;
+  readonly outlet: Outlet;
   readonly counters: Counters;
   /** By method id. */
   readonly services: ReadonlyMap<number, ServedMethod>;
@@ -29,10 +29,14 @@ export interface DriverHost {
   readonly oddIds: boolean;
   /** Both peers support retry: calls carry operation ids. */
   readonly retry: boolean;
+  /** Attempts the peer may have in flight with us (attempt.limit-in). */
+  readonly maxConcurrentRequests: number;
   /** Attempts the peer takes at once (attempt.limit-out). */
   readonly peerMaxConcurrentRequests: number;
   /** Bytes the peer takes in one payload. */
   readonly peerMaxPayload: number;
+  /** Initial credit the peer takes as a receiver, in items (credit.cap). */
+  readonly peerMaxInitialCredit: number;
   /** The numbers of our own calls. */
   readonly series: Series;
   /** The peer's live operations, and its own series among them. */
@@ -50,6 +54,8 @@ export interface DriverHost {
   acknowledged(upTo: number): void;
   /** Numbers were settled: tell the peer before long, if no call does. */
   acknowledgeSoon(): void;
-  /** An attempt or operation ended: a session that drains may be done. */
+  /** An attempt or operation ended: a session that drains may be done, a connection that nobody holds may close. */
   settled(): void;
+  /** A receiving end is over: it holds the connection no longer (liveness.refcount). */
+  holderGone(): void;
 }

@@ -8,6 +8,7 @@ import type { driverMachine } from '../machines/driver.ts';
 import type { CallMessage, CancelMessage } from '../wire/index.ts';
 import { admit, conflict } from './admission.ts';
 import { InboundAttempt } from './attempt.ts';
+import type { Channels } from './channels.ts';
 import type { DriverHost } from './host.ts';
 import { LiveOperation } from './operation.ts';
 import type { OperationIdentity } from './operation.ts';
@@ -17,14 +18,14 @@ const LINK_LOST = { type: 'linkLost' } as const;
 
 export class Inbound {
   readonly host: DriverHost;
+  readonly channels: Channels;
   readonly parent: LiveActor<typeof driverMachine>;
   readonly #attempts = new Map<number, InboundAttempt>();
-  readonly #maxConcurrent: number;
 
-  constructor(host: DriverHost, parent: LiveActor<typeof driverMachine>) {
+  constructor(host: DriverHost, channels: Channels, parent: LiveActor<typeof driverMachine>) {
     this.host = host;
+    this.channels = channels;
     this.parent = parent;
-    this.#maxConcurrent = host.endpoint.options.maxConcurrentRequests;
   }
 
   /** Attempts not yet answered. */
@@ -46,6 +47,10 @@ export class Inbound {
     if (served === undefined) {
       const outcome = failure('unknown-method', undefined, `no service on connection ${message.connectionId} has a method ${message.methodId}`);
       attempt.actor.send({ type: 'settled', outcome });
+    } else if (served.method.persist && message.channels.length > 0) {
+      const { service, name } = served.method;
+      const problem = `${service}.${name} is a persist method, whose arguments carry no channels (retry.persist-no-channels)`;
+      attempt.actor.send({ type: 'settled', outcome: failure('invalid-payload', 'persist-no-channels', problem) });
     } else if (operationId === undefined) {
       this.#start(attempt, served, undefined);
     } else {
@@ -82,13 +87,14 @@ export class Inbound {
     if ((requestId % 2 === 1) === this.host.oddIds) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
     if (this.#attempts.has(requestId)) return { rule: 'id.violation', message: `request id ${requestId} is in flight already` };
     // What waits for a link that is full the peer has not read: for it, these attempts are in flight.
-    const inFlight = this.#attempts.size + this.host.sender.heldResponses(connectionId);
-    if (inFlight >= this.#maxConcurrent) return { rule: 'attempt.limit-in', message: `more than ${this.#maxConcurrent} requests in flight` };
+    const inFlight = this.#attempts.size + this.host.outlet.heldResponses(connectionId);
+    const { maxConcurrentRequests } = this.host;
+    if (inFlight >= maxConcurrentRequests) return { rule: 'attempt.limit-in', message: `more than ${maxConcurrentRequests} requests in flight` };
     if ((operationId !== undefined) !== this.host.retry) {
       return { rule: 'op.id', message: this.host.retry ? 'a call without an operation id' : 'a call with an operation id, though retry is off' };
     }
-    if (channels.length > 0) return { rule: 'channel.args', message: 'a call with channels, which this side does not support' };
-    return undefined;
+    const problem = channels.length === 0 ? undefined : this.channels.announce(channels);
+    return problem === undefined ? undefined : { rule: 'id.violation', message: problem };
   }
 
   #identify(attempt: InboundAttempt, served: ServedMethod, id: string | number): void {
@@ -103,6 +109,7 @@ export class Inbound {
       this.#start(attempt, served, { space, series, id, key });
     } else if (live.signature.methodId === message.methodId && sameBytes(live.signature.args, message.args)) {
       attempt.operation = live;
+      this.channels.refuse(message.channels, 'attached');
       live.join(attempt);
     } else {
       attempt.actor.send({ type: 'settled', outcome: conflict() });

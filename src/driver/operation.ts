@@ -9,8 +9,10 @@ import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { MetadataBuilder, NO_METADATA } from '../metadata.ts';
 import type { OperationKey, OperationSignature, ReleaseReason } from '../store/store.ts';
+import { decodeValue } from '../wire/index.ts';
 import type { Metadata } from '../wire/index.ts';
 import type { InboundAttempt } from './attempt.ts';
+import { BoundEnds } from './bound-ends.ts';
 import { HandlerCall } from './handler-call.ts';
 import type { DriverHost } from './host.ts';
 import { settle } from './maybe.ts';
@@ -68,6 +70,8 @@ export class LiveOperation {
   /** The decoded, validated input, once there is one. */
   input: unknown = undefined;
   handlerCall: HandlerCall | undefined = undefined;
+  /** The channel ends in its argument, once that is decoded. */
+  ends: BoundEnds | undefined = undefined;
   /** The handler's answer, from when there is one until the operation is gone. */
   outcome: Outcome | undefined = undefined;
   /** What the server lets its callers know of an accident (`exposeErrors`). */
@@ -105,6 +109,19 @@ export class LiveOperation {
 
   get method(): AnyMethod {
     return this.served.method;
+  }
+
+  /** Decodes the argument, and binds the channel ends in it (op.order). Throws WireError. */
+  decodeInput(): unknown {
+    const { args, channels } = this.first.message;
+    if (channels.length === 0) return decodeValue(args);
+    this.ends = new BoundEnds(this.first.inbound.channels, channels);
+    return this.ends.decode(args);
+  }
+
+  /** No handler will run: the channels that are bound have nobody (channel.no-handler). */
+  refuseChannels(outcome: Outcome): void {
+    if (!outcome.ok) this.ends?.reset(outcome.error.reason ?? outcome.error.kind);
   }
 
   /** op.idem-not-admitted: nothing to protect, so the store is told only of outcomes. */
@@ -172,7 +189,9 @@ export class LiveOperation {
     if (this.outcome !== undefined) this.answer(this.outcome);
   }
 
+  /** Its channel ends are reset at that moment too (channel.handler-end). */
   answerEnding(ending: Ending): void {
+    this.ends?.reset(ending === 'handler-failed' ? 'handler-failed' : 'aborted');
     const outcome = endingFailure(this.actor.context, ending, this.#endingDetail);
     const type = ending === 'handler-failed' ? 'settled' : 'aborted';
     for (const attempt of this.#dismiss()) attempt.actor.send({ type, outcome });

@@ -2,28 +2,24 @@
  * One call of ours: what its caller waits for, and what the statechart of its attempt (machines/request.ts) does to it.
  */
 import type { AnyMethod, CallOptions } from '../contract.ts';
-import { RpcError, textOf } from '../errors.ts';
+import { RpcError } from '../errors.ts';
 import type { RpcErrorInit, RpcErrorKind } from '../errors.ts';
 import { requestMachine } from '../machines/request.ts';
 import type { RequestEvent } from '../machines/request.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { MetadataView } from '../metadata.ts';
-import { MessageTooLargeError } from '../wire/index.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
 import { unwatch, watch } from './abort-watch.ts';
+import type { ArgumentEnds } from './argument-ends.ts';
 import type { Outbound } from './outbound.ts';
 import { readResponse } from './response-reader.ts';
-import type { Handover } from './sender.ts';
+import { unsentError } from './unsent.ts';
+import type { Handover } from './outlet.ts';
 
 const HANDED = { type: 'handed' } as const;
 
 type EventOf<T extends RequestEvent['type']> = Extract<RequestEvent, { type: T }>;
-
-/** A call was refused before it got a link, because too many wait already (attempt.limit-out). */
-export class QueueFullError extends Error {
-  override readonly name = 'QueueFullError';
-}
 
 const requests = defineActor<OutboundCall>()({
   machine: requestMachine,
@@ -61,6 +57,8 @@ export class OutboundCall implements Handover {
   /** The encoded arguments, from when there are any; `input` is let go then. */
   args: Uint8Array | undefined = undefined;
   input: unknown;
+  /** The channel ends in its argument, if any, once that is encoded. */
+  ends: ArgumentEnds | undefined = undefined;
   /** Its place among those that wait for room. */
   ticket: number | undefined = undefined;
   readonly #options: CallOptions;
@@ -107,6 +105,8 @@ export class OutboundCall implements Handover {
 
   handed(): void {
     this.actor.send(HANDED);
+    // Also of a call that was given up meanwhile: a cancel closes no channel (cancel.channels).
+    this.ends?.opened();
   }
 
   // ---- actions of the statechart
@@ -117,6 +117,7 @@ export class OutboundCall implements Handover {
   }
 
   settleUnsent(error: unknown): void {
+    this.ends?.abandoned();
     this.fail(unsentError(error));
   }
 
@@ -126,6 +127,7 @@ export class OutboundCall implements Handover {
   }
 
   settleAborted({ reason, cause }: EventOf<'aborted'>): void {
+    if (this.actor.value === 'queued') this.ends?.abandoned();
     this.fail(abortedError(reason, cause));
   }
 
@@ -180,12 +182,3 @@ const ENDED_MESSAGES: Record<EventOf<'ended'>['kind'], string> = {
   'session-shutdown': 'the session was given up',
   'protocol-error': 'the session ended by a protocol error',
 } satisfies Partial<Record<RpcErrorKind, string>>;
-
-/** Why a call could not be sent: what the user gave, its size, or the lack of room, of which only the last may pass. */
-function unsentError(error: unknown): ErrorFacts {
-  if (error instanceof RpcError) return { kind: error.kind, reason: error.reason, message: error.message, cause: error.cause };
-  const message = textOf(error);
-  if (error instanceof QueueFullError) return { kind: 'send-failed', reason: 'queue-full', message, retryable: true, cause: error };
-  if (error instanceof MessageTooLargeError) return { kind: 'send-failed', reason: 'too-large', message, cause: error };
-  return { kind: 'invalid-payload', reason: 'value', message, cause: error };
-}

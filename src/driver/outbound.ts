@@ -11,11 +11,14 @@ import { NO_METADATA, toMetadata } from '../metadata.ts';
 import { validate } from '../schema.ts';
 import type { StandardSchemaV1 } from '../schema.ts';
 import { packValue } from '../wire/index.ts';
-import type { Metadata, ResponseMessage } from '../wire/index.ts';
+import type { CallMessage, Metadata, ResponseMessage } from '../wire/index.ts';
+import type { Channels } from './channels.ts';
 import type { DriverHost } from './host.ts';
 import { settle } from './maybe.ts';
-import { OutboundCall, QueueFullError } from './outbound-call.ts';
+import type { RoomWaiter } from './outlet.ts';
+import { OutboundCall } from './outbound-call.ts';
 import type { CallWaiter } from './outbound-call.ts';
+import { QueueFullError } from './unsent.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const DISPATCH = { type: 'dispatch' } as const;
@@ -23,8 +26,9 @@ const NO_CHANNELS: readonly number[] = Object.freeze([]);
 
 type EndedEvent = Extract<RequestEvent, { type: 'ended' }>;
 
-export class Outbound {
+export class Outbound implements RoomWaiter {
   readonly host: DriverHost;
+  readonly channels: Channels;
   readonly parent: LiveActor<typeof driverMachine>;
   /** By request id, until the caller has its outcome. */
   readonly #pending = new Map<number, OutboundCall>();
@@ -36,8 +40,9 @@ export class Outbound {
   #nextId: number;
   #ended: EndedEvent | undefined = undefined;
 
-  constructor(host: DriverHost, parent: LiveActor<typeof driverMachine>) {
+  constructor(host: DriverHost, channels: Channels, parent: LiveActor<typeof driverMachine>) {
     this.host = host;
+    this.channels = channels;
     this.parent = parent;
     this.#nextId = host.oddIds ? 1 : 2;
   }
@@ -45,6 +50,11 @@ export class Outbound {
   /** Calls whose caller still waits. */
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /** No call was ever made. */
+  get isUnused(): boolean {
+    return this.#nextId <= 2;
   }
 
   /** Calls that wait for room. */
@@ -109,7 +119,7 @@ export class Outbound {
   }
 
   #hasRoom(): boolean {
-    return this.host.sender.ready && this.#inFlight < this.host.peerMaxConcurrentRequests;
+    return this.host.outlet.ready && this.#inFlight < this.host.peerMaxConcurrentRequests;
   }
 
   #enqueue(call: OutboundCall): void {
@@ -117,23 +127,36 @@ export class Outbound {
     try {
       if (this.#queue.size >= maxQueuedRequests) throw new QueueFullError(`${maxQueuedRequests} calls wait already (maxQueuedRequests)`);
       // Encoded at once: the user hears of a bad value now, and may change the object while the call waits.
-      call.args = packValue(call.input);
+      const ends = this.channels.collector(call.method);
+      call.args = packValue(call.input, ends);
+      if (!ends.isEmpty) {
+        ends.encoded();
+        call.ends = ends;
+      } else {
+        this.channels.recycle(ends);
+      }
       call.input = undefined;
     } catch (error) {
       call.actor.send({ type: 'sendFailed', error });
       return;
     }
     call.ticket = this.#queue.join(call);
+    this.#awaitRoom();
   }
 
   /** Sends what waits, as far as there is room. */
-  dispatch(): void {
+  room(): void {
     while (this.#hasRoom()) {
       const call = this.#queue.next();
       if (call === undefined) return;
       call.ticket = undefined;
       call.actor.send(DISPATCH);
     }
+    this.#awaitRoom();
+  }
+
+  #awaitRoom(): void {
+    if (this.#queue.size > 0 && !this.host.outlet.ready) this.host.outlet.awaitRoom(this);
   }
 
   response(message: ResponseMessage): void {
@@ -148,7 +171,7 @@ export class Outbound {
       this.host.counters.unmatched++;
       return;
     }
-    if (this.#queue.size > 0) this.dispatch();
+    if (this.#queue.size > 0) this.room();
   }
 
   /** The connection is at its end, or lost for good: judges every pending call (outcome.closing, retry.off). */
@@ -157,23 +180,24 @@ export class Outbound {
     for (const call of [...this.#pending.values()]) call.actor.send(event);
     this.#givenUp.clear();
     this.#inFlight = 0;
+    this.host.outlet.stopAwaitingRoom(this);
   }
 
   // ---- what a call's statechart does
 
   /** Puts the call into the batch. */
   transmit(call: OutboundCall): void {
-    const { connectionId, sender, series } = this.host;
+    const { connectionId, outlet, series } = this.host;
     const { requestId, operationId, metadata } = call;
     const ack = series.owesAck ? series.watermark : undefined;
     const head = { connectionId, requestId, methodId: call.method.id, operationId, series: undefined, ack, channels: NO_CHANNELS, metadata };
     this.#inFlight++;
     try {
       if (call.args === undefined) {
-        call.args = sender.sendCall(call, head, call.input);
+        call.args = this.#sendNow(call, head);
         call.input = undefined;
       } else {
-        sender.sendEncodedCall(call, { type: 'call', ...head, args: call.args });
+        outlet.sendEncodedCall(call, { type: 'call', ...head, channels: call.ends?.ids ?? NO_CHANNELS, args: call.args });
       }
     } catch (error) {
       this.#inFlight--;
@@ -183,11 +207,28 @@ export class Outbound {
     if (ack !== undefined) series.told(ack);
   }
 
+  #sendNow(call: OutboundCall, head: Omit<CallMessage, 'type' | 'args'>): Uint8Array {
+    const ends = this.channels.collector(call.method);
+    // Known to the call before it is handed over, which may be at once.
+    call.ends = ends;
+    try {
+      return this.host.outlet.sendCall(call, head, { value: call.input, ends });
+    } catch (error) {
+      call.ends = undefined;
+      throw error;
+    } finally {
+      if (ends.isEmpty) {
+        call.ends = undefined;
+        this.channels.recycle(ends);
+      }
+    }
+  }
+
   /** Tells the peer that the caller gave up; the attempt is in flight until it answers (cancel.caller). */
   sendCancel(call: OutboundCall): void {
-    const { connectionId, sender } = this.host;
+    const { connectionId, outlet } = this.host;
     this.#givenUp.add(call.requestId);
-    sender.send({ type: 'cancel', connectionId, requestId: call.requestId, operationId: call.operationId });
+    outlet.send({ type: 'cancel', connectionId, requestId: call.requestId, operationId: call.operationId });
   }
 
   /** The caller has its outcome. */

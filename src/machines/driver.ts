@@ -13,7 +13,14 @@ export type DriverEvent =
   | { readonly type: 'call'; readonly requestId: number }
   | { readonly type: 'response'; readonly requestId: number }
   | { readonly type: 'cancel'; readonly requestId?: number | undefined }
-  | { readonly type: 'stop'; readonly kind: 'connection-closed' | 'session-shutdown' | 'protocol-error'; readonly reason: string };
+  | { readonly type: 'item' | 'items' | 'end' | 'reset' | 'grant'; readonly channelId: number }
+  | {
+      readonly type: 'stop';
+      readonly kind: 'connection-closed' | 'session-shutdown' | 'protocol-error';
+      readonly reason: string;
+      /** What the holders of channels are told: `link-lost`, `closed` or the broken rule. */
+      readonly loss: string;
+    };
 
 export const driverMachine = setup({
   types: { events: {} as DriverEvent },
@@ -24,8 +31,13 @@ export const driverMachine = setup({
     settle: () => {},
     /** A cancel: to the attempt it names. */
     cancel: () => {},
-    /** Ends every attempt of the connection, both ways. */
-    endAttempts: () => {},
+    /** One or more items: to the channel they are of. */
+    receive: () => {},
+    endChannel: () => {},
+    resetChannel: () => {},
+    addCredit: () => {},
+    /** Ends every channel and attempt of the connection, both ways. */
+    endAll: () => {},
   },
 }).createMachine({
   id: 'driver',
@@ -37,7 +49,12 @@ export const driverMachine = setup({
         call: { actions: 'serve' },
         response: { actions: 'settle' },
         cancel: { actions: 'cancel' },
-        stop: { target: 'stopped', actions: 'endAttempts' },
+        item: { actions: 'receive' },
+        items: { actions: 'receive' },
+        end: { actions: 'endChannel' },
+        reset: { actions: 'resetChannel' },
+        grant: { actions: 'addCredit' },
+        stop: { target: 'stopped', actions: 'endAll' },
       },
     },
     stopped: { type: 'final' },

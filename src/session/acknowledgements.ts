@@ -41,6 +41,19 @@ export class Acknowledgements {
     this.#timer = undefined;
   }
 
+  /** The peer says it in a message of its own: those behind joined connections are told too (conn.proxy). */
+  heard(seriesId: string, upTo: number): void {
+    const { agreement, connections, root } = this.#core;
+    if (agreement?.retry !== true || root.space === undefined) return;
+    this.receive(root.space, seriesId, upTo);
+    const told = new Set<SessionCore>();
+    for (const { relay } of connections.all) {
+      if (relay === undefined || told.has(relay.target.core)) continue;
+      told.add(relay.target.core);
+      relay.acknowledge(seriesId, upTo);
+    }
+  }
+
   /** The peer says that the numbers of one of its series are settled for it: the store may have them without any being live. */
   receive(space: OperationSpace, seriesId: string, upTo: number): void {
     const series = space.findSeries(seriesId);

@@ -1,144 +1,229 @@
 /**
- * A connection at work: what its driver is given (driver/host.ts), its statechart, and its end. The root connection is the
- * only one so far; it opens and ends with its session.
+ * A connection at work: its statechart (machines/connection.ts), its driver, who holds it (liveness.refcount), and its end. What the driver is given is
+ * connection-host.ts's, which connections a session has connections.ts's.
  */
-import type { AnyMethod, AnyService, CallOptions, CallSession, Client, Principal, ServedMethod } from '../contract.ts';
-import { makeClient } from '../client.ts';
-import { RpcError } from '../errors.ts';
-import type { Counters } from '../driver/counters.ts';
+import type { AnyMethod, CallOptions } from '../contract.ts';
 import { Driver } from '../driver/driver.ts';
-import type { DriverHost, Endpoint } from '../driver/host.ts';
-import { tableOf } from '../driver/operation-table.ts';
-import type { LiveSeries, OperationSpace } from '../driver/operation-table.ts';
-import type { Sender } from '../driver/sender.ts';
-import type { Series } from '../driver/series.ts';
+import type { DriverMessage } from '../driver/driver.ts';
+import type { OperationSpace } from '../driver/operation-table.ts';
+import { RpcError } from '../errors.ts';
+import { Hold } from '../hold.ts';
 import { ActorHost } from '../machines/actor-host.ts';
 import { connectionMachine } from '../machines/connection.ts';
+import type { ConnectionEvent } from '../machines/connection.ts';
 import { stockActor } from '../machines/root.ts';
-import type { Agreement } from './handshake.ts';
+import type { ResolvedTerms } from '../connection-options.ts';
+import { ConnectionHost } from './connection-host.ts';
+import type { Relay } from './relay.ts';
 import type { SessionCore } from './session-core.ts';
+import { Tether } from './tether.ts';
 
 export type ConnectionActor = ReturnType<typeof stockActor<typeof connectionMachine>>;
-type EndKind = Parameters<Driver['stop']>[0];
+export type ConnectionEnding = Exclude<ConnectionEvent, { type: 'opened' | 'joined' }>;
+/** How its session ends it. */
+export type SessionEnd = Omit<Extract<ConnectionEvent, { type: 'ended' }>, 'type'>;
+
+export interface ConnectionCoreOptions {
+  readonly connectionId: number;
+  readonly terms: ResolvedTerms;
+  /** Whose ids are odd on it: ours, if true (id.parity). */
+  readonly oddIds: boolean;
+  /** Whether it is released when all its handles were collected; false: the runtime itself holds it (liveness.gc). */
+  readonly isTethered: boolean;
+  /** Opened, or not: told once. */
+  readonly onDecided?: (rejection: RpcError | undefined) => void;
+  readonly onClosed?: (connection: ConnectionCore) => void;
+}
+
+const CLOSED = 'closed';
 
 export class ConnectionCore {
+  readonly core: SessionCore;
   readonly connectionId: number;
+  readonly terms: ResolvedTerms;
+  readonly oddIds: boolean;
   readonly actor: ConnectionActor;
   readonly actors: ActorHost;
   readonly closed: Promise<void>;
+  /** The hold of whoever was given the `Connection`, or for the root the `Session`. */
+  readonly ownHold = new Hold(() => this.holderLeft());
   driver: Driver | undefined = undefined;
-  readonly #core: SessionCore;
-  #host: ConnectionHost | undefined = undefined;
+  host: ConnectionHost | undefined = undefined;
+  readonly #options: ConnectionCoreOptions;
+  /** Its own hold, and its clients. */
+  #holders = 1;
+  #received = 0;
+  #tether: WeakRef<Tether> | undefined = undefined;
+  #relay: Relay | undefined = undefined;
+  #ending: ConnectionEnding | undefined = undefined;
   #resolveClosed: () => void = () => {};
 
-  constructor(core: SessionCore, connectionId: number) {
-    this.#core = core;
-    this.connectionId = connectionId;
+  constructor(core: SessionCore, options: ConnectionCoreOptions) {
+    this.core = core;
+    this.#options = options;
+    this.connectionId = options.connectionId;
+    this.terms = options.terms;
+    this.oddIds = options.oddIds;
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
-    this.actor = stockActor(connectionMachine, { id: `connection:${connectionId}`, input: { connectionId }, parent: core.actor });
+    this.actor = this.#makeActor();
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => core.reportActorError(error, actorId) });
   }
 
-  /** The peer's operations; none before the handshake is done. */
-  get space(): OperationSpace | undefined {
-    return this.#host?.space;
+  #makeActor(): ConnectionActor {
+    const { connectionId } = this;
+    const machine = connectionMachine.provide({
+      actions: {
+        noteEnding: ({ event }) => (this.#ending = event as ConnectionEnding),
+        sayClose: ({ event }) => this.#sayClose(event),
+        tearDown: () => this.#tearDown(),
+      },
+    });
+    return stockActor(machine, { id: `connection:${connectionId}`, input: { connectionId }, parent: this.core.actor });
   }
 
   get isOpen(): boolean {
-    return this.actor.getSnapshot().value === 'open';
+    const { value } = this.actor.getSnapshot();
+    return value === 'open' || value === 'joined' || value === 'closing';
   }
 
-  /** Nothing is in flight either way. */
+  /** The peer's operations; none before it is open. */
+  get space(): OperationSpace | undefined {
+    return this.host?.space;
+  }
+
+  /** No call is in flight either way. */
   get idle(): boolean {
-    return this.driver === undefined || this.driver.idle;
+    return (this.driver === undefined || this.driver.idle) && (this.#relay === undefined || this.#relay.idle);
   }
 
-  client<S extends AnyService>(service: S): Client<S> {
-    return makeClient(service, this);
+  /** Nothing has gone over it in either direction (conn.proxy). */
+  get isUnused(): boolean {
+    return this.#received === 0 && this.driver?.outbound.isUnused === true;
+  }
+
+  /** Its messages go to another connection. */
+  get relay(): Relay | undefined {
+    return this.#relay;
+  }
+
+  // ---- its life
+
+  /** Starts its actor, so that it can be seen while it is being opened. */
+  start(): void {
+    this.actor.start();
+  }
+
+  /** Calls may go both ways: `peerMaxConcurrentRequests` is what the peer takes on it. */
+  open(peerMaxConcurrentRequests: number): void {
+    const { agreement } = this.core;
+    if (agreement === undefined || this.actor.getSnapshot().value !== 'opening') return;
+    this.host = new ConnectionHost(this, agreement, peerMaxConcurrentRequests);
+    this.driver = new Driver(this.host);
+    this.#event({ type: 'opened' });
+    this.#options.onDecided?.(undefined);
+  }
+
+  reject(reason: string): void {
+    this.#event({ type: 'rejected', reason });
+  }
+
+  close(reason: string): void {
+    this.#event({ type: 'close', reason });
+  }
+
+  peerClosed(reason: string): void {
+    this.#event({ type: 'peerClosed', reason });
+  }
+
+  end(end: SessionEnd): void {
+    this.#event({ type: 'ended', ...end });
+  }
+
+  join(relay: Relay): void {
+    this.#relay = relay;
+    this.#event({ type: 'joined' });
+  }
+
+  receive(message: DriverMessage): void {
+    this.#received++;
+    if (this.#relay !== undefined) this.#relay.forward(message);
+    else this.driver?.receive(message);
   }
 
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
-    if (this.driver !== undefined && !this.#core.isClosing) return this.driver.outbound.call(method, input, options);
-    const message = this.#core.isClosing ? 'the connection is closed' : 'the connection is not open yet';
-    return Promise.reject(new RpcError({ kind: 'connection-closed', reason: 'closed', message, retryable: true }));
+    const problem = this.#whyNoCall();
+    if (problem === undefined && this.driver !== undefined) return this.driver.outbound.call(method, input, options);
+    return Promise.reject(
+      new RpcError({ kind: 'connection-closed', reason: CLOSED, message: problem ?? 'the connection is closed', retryable: true }),
+    );
   }
 
-  begin(agreement: Agreement): void {
-    this.#host = new ConnectionHost(this.#core, this, agreement);
-    this.driver = new Driver(this.#host);
-    this.actor.start();
-    this.actor.send({ type: 'opened' });
+  #whyNoCall(): string | undefined {
+    if (this.core.isClosing || this.#ending !== undefined) return 'the connection is closed';
+    if (this.#relay !== undefined) return 'the connection is joined to another one, and carries only what that one brings';
+    return this.driver === undefined ? 'the connection is not open yet' : undefined;
   }
 
-  end(kind: EndKind, reason: string): void {
-    this.driver?.stop(kind, reason);
-    this.#host?.space.leave(this.#host.peerSeries);
-    this.actor.send({ type: 'ended' });
+  #event(event: ConnectionEvent): void {
+    if (this.actor.getSnapshot().status === 'active') this.actor.send(event);
+  }
+
+  #sayClose(event: ConnectionEvent): void {
+    if (this.connectionId === 0) return;
+    const reason = event.type === 'close' ? event.reason : CLOSED;
+    this.core.outbox.send({ type: 'close', connectionId: this.connectionId, reason });
+  }
+
+  #tearDown(): void {
+    const ending = this.#ending;
+    const end: SessionEnd = ending?.type === 'ended' ? ending : { kind: 'connection-closed', reason: CLOSED, loss: CLOSED };
+    this.driver?.stop({ kind: end.kind, reason: end.reason, loss: end.loss });
+    if (this.host !== undefined) this.host.space.leave(this.host.peerSeries);
+    else this.#options.onDecided?.(this.#rejection(ending));
+    this.#options.onClosed?.(this);
     this.#resolveClosed();
-  }
-}
-
-/** The session as one connection's driver sees it. */
-class ConnectionHost implements DriverHost {
-  readonly endpoint: Endpoint;
-  readonly actors: ActorHost;
-  readonly sender: Sender;
-  readonly counters: Counters;
-  readonly services: ReadonlyMap<number, ServedMethod>;
-  readonly connectionId: number;
-  readonly oddIds: boolean;
-  readonly retry: boolean;
-  readonly peerMaxConcurrentRequests: number;
-  readonly peerMaxPayload: number;
-  readonly series: Series;
-  readonly space: OperationSpace;
-  readonly peerSeries: LiveSeries;
-  readonly session: CallSession;
-  readonly principal: Principal;
-  readonly #core: SessionCore;
-  readonly #connection: ConnectionCore;
-
-  constructor(core: SessionCore, connection: ConnectionCore, agreement: Agreement) {
-    this.#core = core;
-    this.#connection = connection;
-    this.endpoint = core.endpoint;
-    this.actors = connection.actors;
-    this.sender = core.outbox;
-    this.counters = core.counters;
-    this.services = core.services;
-    this.connectionId = connection.connectionId;
-    this.oddIds = core.role === 'initiator';
-    this.retry = agreement.retry;
-    this.peerMaxConcurrentRequests = agreement.peerLimits.maxConcurrentRequests;
-    this.peerMaxPayload = agreement.peerLimits.maxPayload;
-    this.series = core.series;
-    this.space = tableOf(core.endpoint.store).space(agreement.scopeDigest, core.role === 'initiator' ? 'acceptor' : 'initiator');
-    this.peerSeries = this.space.enter(agreement.peerSeries);
-    this.session = core.facade;
-    this.principal = agreement.principal;
+    this.#relay?.ended(ending?.type === 'peerClosed' || ending?.type === 'close' ? ending.reason : CLOSED);
   }
 
-  get draining(): boolean {
-    return this.#core.isDraining;
+  #rejection(ending: ConnectionEnding | undefined): RpcError {
+    if (ending?.type === 'rejected')
+      return new RpcError({ kind: 'rejected', reason: ending.reason, message: `the peer rejected the connection: ${ending.reason}` });
+    return new RpcError({ kind: 'connection-closed', reason: CLOSED, message: 'the session ended before the connection was open', retryable: true });
   }
 
-  client<S extends AnyService>(service: S): Client<S> {
-    return this.#connection.client(service);
+  // ---- who holds it
+
+  /** What handles hold on to; the same one as long as any of them is there. */
+  tether(): Tether {
+    let tether = this.#tether?.deref();
+    if (tether === undefined) {
+      tether = new Tether(this);
+      this.#tether = new WeakRef(tether);
+    }
+    return tether;
   }
 
-  protocolError(rule: string, message: string): void {
-    this.#core.protocolError(rule, message);
+  holderCame(): void {
+    this.#holders++;
   }
 
-  acknowledged(upTo: number): void {
-    this.#core.acknowledgements.receive(this.space, this.peerSeries.id, upTo);
+  holderLeft(): void {
+    this.#holders--;
+    this.holderGone();
   }
 
-  acknowledgeSoon(): void {
-    this.#core.acknowledgements.soon();
+  /** Every handle was collected, and none was made since. Where the runtime itself holds the connection that means nothing. */
+  handlesCollected(): void {
+    if (!this.#options.isTethered || this.#tether?.deref() !== undefined) return;
+    this.#holders = 0;
+    this.holderGone();
   }
 
-  settled(): void {
-    this.#core.settled();
+  /** A holder may have been the last one: a handle, a pending call, a bound receiver (liveness.last-drop). */
+  holderGone(): void {
+    if (this.#holders > 0 || this.driver === undefined) return;
+    if (this.driver.outbound.pending > 0 || this.driver.channels.receivers > 0) return;
+    this.#event({ type: 'released' });
+    this.core.connectionGone();
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The messages that are not for a driver: what a session answers by itself. Virtual connections, channels and schemas are not
- * offered by this side, and it says so by the rules for what nobody asked for.
+ * The messages that are not for a driver: what a session answers by itself, or its connections (connections.ts). Schemas are not offered by this side.
  */
+import type { DriverMessage } from '../driver/driver.ts';
 import type { Message } from '../wire/index.ts';
 import type { SessionCore } from './session-core.ts';
 
-type ControlMessage = Exclude<Message, { type: 'call' | 'response' | 'cancel' }>;
+type ControlMessage = Exclude<Message, DriverMessage>;
 
 /** Answers that may wait for a full link: more than a peer that reads ever leaves there. */
 const MAX_HELD_ANSWERS = 4_096;
@@ -21,11 +21,10 @@ export class Control {
     const core = this.#core;
     switch (message.type) {
       case 'ack':
-        if (core.agreement?.retry === true && core.root.space !== undefined)
-          core.acknowledgements.receive(core.root.space, message.series, message.upTo);
+        core.acknowledgements.heard(message.series, message.upTo);
         return;
       case 'ping':
-        this.#answer({ type: 'pong', nonce: message.nonce });
+        this.answer({ type: 'pong', nonce: message.nonce });
         return;
       case 'pong':
         return;
@@ -34,29 +33,19 @@ export class Control {
         return;
       case 'close':
         if (message.connectionId === 0) core.peerClosed(message.reason ?? 'closed');
-        else this.#unknownConnection(message.connectionId);
+        else core.connections.closedByPeer(message);
         return;
       case 'protocol-error':
         core.peerReported(message.rule, message.message);
         return;
       case 'open':
-        if ((message.connectionId % 2 === 1) === (core.role === 'initiator')) {
-          core.protocolError('id.violation', `connection id ${message.connectionId} has our parity, not yours`);
-          return;
-        }
-        this.#answer({ type: 'reject', connectionId: message.connectionId, reason: 'no acceptor is configured' });
+        core.connections.asked(message);
         return;
       case 'accept':
-      case 'reject':
-        core.protocolError('conn.unknown', `no connection ${message.connectionId} was opened`);
+        core.connections.accepted(message);
         return;
-      case 'item':
-      case 'items':
-      case 'end':
-      case 'reset':
-      case 'grant':
-        if (message.connectionId === 0) core.counters.lateItems++;
-        else this.#unknownConnection(message.connectionId);
+      case 'reject':
+        core.connections.rejected(message);
         return;
       case 'schema':
         core.counters.unmatched++;
@@ -71,14 +60,11 @@ export class Control {
     }
   }
 
-  #answer(message: Message): void {
+  /** Says something that the peer has asked for: not without bound, if it does not read. */
+  answer(message: Message): void {
     const { outbox } = this.#core;
     outbox.send(message);
     if (outbox.heldAnswers > MAX_HELD_ANSWERS)
       this.#core.protocolError('link.backpressure', `more than ${MAX_HELD_ANSWERS} answers wait for you to read`);
-  }
-
-  #unknownConnection(id: number): void {
-    this.#core.protocolError('conn.unknown', `connection ${id} never was`);
   }
 }

@@ -5,6 +5,7 @@
 import { RpcError } from '../errors.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { LogEntry } from '../options.ts';
+import type { SessionEnd } from './connection-core.ts';
 import { refusal } from './handshake.ts';
 
 export type Ending =
@@ -34,6 +35,12 @@ export function endError(ending: Ending | undefined): unknown {
     case undefined:
       return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the session is closed', retryable: true });
   }
+}
+
+/** How the session's connections end: how their calls are judged, and what the holders of channels are told. */
+export function endOfConnections(ending: Ending | undefined): SessionEnd {
+  if (ending?.type === 'protocolError') return { kind: 'protocol-error', reason: ending.rule, loss: ending.rule };
+  return { kind: 'connection-closed', reason: 'closed', loss: ending?.type === 'linkLost' ? 'link-lost' : 'closed' };
 }
 
 const LOGGED = { refused: 'refused', protocolError: 'protocol-error', slowHandshake: 'handshake-timeout', linkLost: 'link-lost' } as const;

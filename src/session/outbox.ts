@@ -1,20 +1,21 @@
 /**
  * What leaves a session: messages gather in a batch, and what one turn of the event loop gathered goes to the link together,
- * normally as one payload. While the link is above its high-water mark the batch waits, and no new call is added to it
- * (link.backpressure); answers are, and are counted, so that a peer that asks on and reads none of them can be stopped.
+ * normally as one payload. Items gather by channel, and join the batch before whatever message follows them. While the link is above its
+ * high-water mark the batch waits, and no new call or item is added to it (link.backpressure); answers are, and are counted, so that a peer
+ * that asks on and reads none of them can be stopped.
  */
-import type { Handover, Sender } from '../driver/sender.ts';
+import type { Handover, Outlet, RoomWaiter } from '../driver/outlet.ts';
 import type { Link } from '../transport/link.ts';
-import { MessageBatch } from '../wire/index.ts';
-import type { CallMessage, Message, Metadata } from '../wire/index.ts';
+import { ItemGather, LARGE_ITEM_BYTES, measure, MessageBatch } from '../wire/index.ts';
+import type { ArgumentChannels, CallMessage, ItemRun, Message, Metadata } from '../wire/index.ts';
 import { afterTurn } from './turn.ts';
 
 /** Bytes after which a batch leaves within its turn, so that one turn cannot gather without bound. */
 const FLUSH_BYTES = 256 * 1024;
 
-export class Outbox implements Sender {
+export class Outbox implements Outlet {
   readonly #batch: MessageBatch;
-  readonly #onRoom: () => void;
+  readonly #items: ItemGather;
   readonly #onFailure: (error: unknown) => void;
   #link: Link | undefined;
   #full = false;
@@ -23,20 +24,29 @@ export class Outbox implements Sender {
   readonly #heldResponses = new Map<number, number>();
   #heldAnswers = 0;
   #handovers: Handover[] = [];
+  #roomWaiters = new Set<RoomWaiter>();
   readonly #flushTurn = () => {
     this.#scheduled = false;
     this.flush();
   };
 
-  /** `onRoom`: the link takes calls again. `onFailure`: the link refused a payload: it is of no more use. */
-  constructor(options: { maxPayload: number; onRoom: () => void; onFailure: (error: unknown) => void }) {
+  /** `onFailure`: the link refused a payload: it is of no more use. */
+  constructor(options: { maxPayload: number; onFailure: (error: unknown) => void }) {
     this.#batch = new MessageBatch({ maxPayload: options.maxPayload });
-    this.#onRoom = options.onRoom;
+    this.#items = new ItemGather(this.#batch);
     this.#onFailure = options.onFailure;
   }
 
   get ready(): boolean {
     return this.#link !== undefined && !this.#full;
+  }
+
+  awaitRoom(waiter: RoomWaiter): void {
+    this.#roomWaiters.add(waiter);
+  }
+
+  stopAwaitingRoom(waiter: RoomWaiter): void {
+    this.#roomWaiters.delete(waiter);
   }
 
   heldResponses(connectionId: number): number {
@@ -58,6 +68,7 @@ export class Outbox implements Sender {
     this.#link = undefined;
     this.#handovers = [];
     this.#holdNothing();
+    this.#items.clear();
     this.#batch.take();
   }
 
@@ -68,34 +79,50 @@ export class Outbox implements Sender {
 
   send(message: Message): void {
     if (this.#link === undefined) return;
+    if (!isBesideItems(message)) this.#items.flush();
     this.#batch.add(message);
     if (this.#full) this.#hold(message);
     this.#schedule();
   }
 
-  sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, value: unknown): Uint8Array {
-    const args = this.#batch.addCall(head, value);
+  sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, argument: { value: unknown; ends: ArgumentChannels }): Uint8Array {
+    this.#items.flush();
+    const args = this.#batch.addCall(head, argument.value, argument.ends);
     this.#handovers.push(call);
     this.#schedule();
     return args;
   }
 
   sendEncodedCall(call: Handover, message: CallMessage): void {
+    this.#items.flush();
     this.#batch.add(message);
     this.#handovers.push(call);
     this.#schedule();
   }
 
   sendResult(head: { connectionId: number; requestId: number; metadata: Metadata }, value: unknown): Uint8Array {
+    this.#items.flush();
     const result = this.#batch.addResult(head, value);
     if (this.#full) this.#holdResponse(head.connectionId);
     this.#schedule();
     return result;
   }
 
+  sendItem(run: ItemRun, value: unknown): void {
+    const bytes = measure(value);
+    if (bytes <= LARGE_ITEM_BYTES) {
+      this.#items.add(run, value, bytes);
+    } else {
+      this.#items.flush();
+      this.#batch.addItem(run, value, bytes);
+    }
+    this.#schedule();
+  }
+
   /** The session's last word to its peer: everything that waits goes before it, whether or not the link is full. */
   sendLast(message: Message, link: Link): void {
     this.#link = link;
+    this.#items.flush();
     this.#batch.add(message);
     this.flushAll();
   }
@@ -109,19 +136,27 @@ export class Outbox implements Sender {
   drained(): void {
     this.#full = false;
     this.flush();
-    if (!this.#full) this.#onRoom();
+    const waiters = this.#roomWaiters;
+    if (this.#full || waiters.size === 0) return;
+    // Who finds no room, since others took it, waits again; behind those who have not been asked yet.
+    this.#roomWaiters = new Set();
+    for (const waiter of waiters) {
+      if (this.#full) this.#roomWaiters.add(waiter);
+      else waiter.room();
+    }
   }
 
   /** Hands over what there is, now. */
   flush(): void {
     const link = this.#link;
-    if (link === undefined || this.#full || this.#batch.byteLength === 0) return;
+    if (link === undefined || this.#full || this.#batch.byteLength + this.#items.byteLength === 0) return;
     this.#holdNothing();
     const handovers = this.#handovers;
     if (handovers.length > 0) {
       this.#handovers = [];
       for (const call of handovers) call.handed();
     }
+    this.#items.flush();
     try {
       for (const payload of this.#batch.take()) if (!link.send(payload)) this.#full = true;
     } catch (error) {
@@ -144,11 +179,16 @@ export class Outbox implements Sender {
   }
 
   #schedule(): void {
-    if (this.#batch.byteLength >= FLUSH_BYTES) {
+    if (this.#batch.byteLength + this.#items.byteLength >= FLUSH_BYTES) {
       this.flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
       afterTurn(this.#flushTurn);
     }
   }
+}
+
+/** Messages that say nothing about what was sent before them: items gather on across them. */
+function isBesideItems({ type }: Message): boolean {
+  return type === 'grant' || type === 'ack' || type === 'ping' || type === 'pong';
 }

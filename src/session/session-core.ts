@@ -18,17 +18,17 @@ import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { Message } from '../wire/index.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionCore } from './connection-core.ts';
-import { Control } from './control.ts';
-import { endError, endingEntry } from './ending.ts';
+import { Connections } from './connections.ts';
+import { Router } from './router.ts';
+import { endError, endingEntry, endOfConnections } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { HANDSHAKE_EXPECTED, makeHello, makeWelcome, toHex } from './handshake.ts';
 import type { Agreement } from './handshake.ts';
 import { Handshaking } from './handshaking.ts';
+import { KeepAlive } from './keep-alive.ts';
 import { Outbox } from './outbox.ts';
-import type { Session } from './session.ts';
-
-/** session.status */
-export type SessionStatus = 'connecting' | 'connected' | 'disconnected' | 'reconnecting' | 'closing' | 'closed';
+import { Facade } from './facade.ts';
+import type { Session, SessionStatus } from './session.ts';
 
 export type SessionActor = ReturnType<typeof stockActor<typeof sessionMachine>>;
 
@@ -60,15 +60,17 @@ export class SessionCore {
   readonly outbox: Outbox;
   readonly acknowledgements: Acknowledgements;
   readonly root: ConnectionCore;
-  readonly facade: Session;
+  readonly connections: Connections;
   readonly status$ = new BehaviorSubject<SessionStatus>('connecting');
   /** Settles when the session has ended, whatever ended it. */
   readonly closed: Promise<void>;
   scope: Uint8Array;
   agreement: Agreement | undefined = undefined;
   readonly #options: SessionCoreOptions;
-  readonly #control: Control;
+  readonly #router: Router;
   readonly #handshaking: Handshaking;
+  readonly #facade: Facade;
+  #keepAlive: KeepAlive | undefined = undefined;
   #link: Link | undefined = undefined;
   #ending: Ending | undefined = undefined;
   #linger: unknown = undefined;
@@ -88,16 +90,41 @@ export class SessionCore {
     this.series = new Series(toHex(endpoint.options.random.bytes(8)));
     this.outbox = new Outbox({
       maxPayload: HANDSHAKE_MAX_PAYLOAD,
-      onRoom: () => this.root.driver?.outbound.dispatch(),
       onFailure: (error) => this.#lost(error),
     });
     this.acknowledgements = new Acknowledgements(this);
-    this.#control = new Control(this);
+    this.#router = new Router(this);
     this.#handshaking = this.#makeHandshaking();
     this.actor = this.#makeActor();
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => this.reportActorError(error, actorId) });
-    this.root = new ConnectionCore(this, 0);
-    this.facade = options.facade(this);
+    this.root = this.#makeRoot();
+    this.connections = new Connections(this);
+    this.#facade = new Facade(() => options.facade(this));
+  }
+
+  #makeRoot(): ConnectionCore {
+    const { services, endpoint } = this;
+    const { maxConcurrentRequests } = endpoint.options;
+    return new ConnectionCore(this, {
+      connectionId: 0,
+      terms: { services, maxConcurrentRequests },
+      oddIds: this.role === 'initiator',
+      isTethered: this.#isTethered,
+    });
+  }
+
+  /** Whether nobody but those who hold the session needs it: a listening side holds its own, and one that serves may be called (liveness.gc). */
+  get #isTethered(): boolean {
+    return this.role === 'initiator' && this.services.size === 0 && this.endpoint.options.onConnection === undefined;
+  }
+
+  get facade(): Session {
+    return this.#facade.session;
+  }
+
+  /** The session ends when nothing holds its root and no virtual connection is left (liveness.last-drop). */
+  connectionGone(): void {
+    if (this.connections.size === 0 && this.root.actor.getSnapshot().value === 'closing') void this.close(0);
   }
 
   get status(): SessionStatus {
@@ -132,6 +159,7 @@ export class SessionCore {
     const { inspect } = this.endpoint.options;
     if (inspect !== undefined && this.#options.parent === undefined) this.actors.inspect(inspect);
     this.actor.start();
+    this.root.start();
   }
 
   /** A link is there: the handshake begins on it. */
@@ -187,7 +215,16 @@ export class SessionCore {
 
   /** An attempt ended: a session that drains may be done. */
   settled(): void {
-    if (this.status === 'closing' && this.root.idle) this.#event({ type: 'drained' });
+    if (this.status === 'closing' && this.#isIdle) this.#event({ type: 'drained' });
+  }
+
+  get #isIdle(): boolean {
+    return this.root.idle && this.connections.idle;
+  }
+
+  /** Says something that the peer has asked for. */
+  answer(message: Message): void {
+    this.#router.control.answer(message);
   }
 
   /** A session that has ended hears nothing more: its link, for one, closes after it. */
@@ -203,30 +240,17 @@ export class SessionCore {
 
   // ---- payloads
 
-  readonly #route = (message: Message): void => {
-    if (this.status === 'closed') return;
-    switch (message.type) {
-      case 'call':
-      case 'response':
-      case 'cancel':
-        if (message.connectionId === 0) this.root.driver?.receive(message);
-        else this.protocolError('conn.unknown', `connection ${message.connectionId} never was`);
-        return;
-      default:
-        this.#control.receive(message);
-    }
-  };
-
   #receive(payload: Uint8Array): void {
     const { status } = this;
     if (status === 'closed') return;
+    this.#keepAlive?.heard();
     try {
       if (payload.byteLength > this.#maxInbound) {
         const rule = status === 'connecting' ? 'session.handshake-limits' : 'link.limit';
         throw new WireError(rule, `a payload of ${payload.byteLength} bytes, above ${this.#maxInbound}`, 0);
       }
       if (status === 'connecting') this.#handshaking.receive(payload);
-      else decodeEach(payload, this.#route);
+      else decodeEach(payload, this.#router.route);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       if (status === 'connecting' && error.rule === 'session.handshake') this.#refuse(`${HANDSHAKE_EXPECTED}: ${error.message}`);
@@ -299,14 +323,16 @@ export class SessionCore {
     }
     this.outbox.maxPayload = agreement.peerLimits.maxPayload;
     this.outbox.attach(link);
-    this.root.begin(agreement);
+    this.root.open(agreement.peerLimits.maxConcurrentRequests);
+    this.#keepAlive = KeepAlive.over(this, (error) => this.#lost(error));
     this.status$.next('connected');
     this.#options.onConnected(this);
+    if (this.#isTethered) this.#facade.letGo();
   }
 
   #drain(graceMs: number): void {
     this.status$.next('closing');
-    if (graceMs > 0 && !this.root.idle) this.outbox.send({ type: 'go-away', graceMs });
+    if (graceMs > 0 && !this.#isIdle) this.outbox.send({ type: 'go-away', graceMs });
     else this.#event({ type: 'drained' });
   }
 
@@ -315,7 +341,10 @@ export class SessionCore {
     const isProtocolError = ending?.type === 'protocolError';
     // The last word takes along what waits: a call among it may run, so it goes before the calls are judged (outcome.retryable).
     if (ending?.type === 'close') this.outbox.flushAll();
-    this.root.end(isProtocolError ? 'protocol-error' : 'connection-closed', isProtocolError ? ending.rule : 'closed');
+    this.#keepAlive?.stop();
+    const end = endOfConnections(ending);
+    this.connections.end(end);
+    this.root.end(end);
     if (ending?.type === 'close') this.acknowledgements.now();
     else this.acknowledgements.end();
     if (isProtocolError && !this.#reported) this.counters.protocolErrors++;

@@ -3,11 +3,15 @@ import { defer, of } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { Connection } from '../connection.ts';
 import type { AnyService, CallSession, Client, Principal } from '../contract.ts';
+import { HOLD } from '../hold.ts';
+import type { Hold } from '../hold.ts';
 import { resolveGraceMs } from '../options.ts';
-import type { SessionActor, SessionCore, SessionStatus } from './session-core.ts';
+import type { OpenOptions } from '../connection-options.ts';
+import type { SessionActor, SessionCore } from './session-core.ts';
 import type { Counters } from '../driver/counters.ts';
 
-export type { SessionStatus } from './session-core.ts';
+/** session.status */
+export type SessionStatus = 'connecting' | 'connected' | 'disconnected' | 'reconnecting' | 'closing' | 'closed';
 
 export interface CloseOptions {
   /** How long running calls, both ways, may go on before they are cut off, in milliseconds. Default 0: at once. */
@@ -26,7 +30,7 @@ export class Session implements CallSession {
     this.#core = core;
     // A subject that has completed replays nothing.
     this.#status$ = defer(() => (core.status === 'closed' ? of<SessionStatus>('closed') : core.status$));
-    this.root = new Connection(core.root);
+    this.root = new Connection(core.root.tether());
   }
 
   /** Given by the acceptor; the same on both sides. */
@@ -76,7 +80,20 @@ export class Session implements CallSession {
 
   /** A typed handle that calls `service` at the peer, on the root connection. */
   client<S extends AnyService>(service: S): Client<S> {
-    return this.#core.root.client(service);
+    return this.root.client(service);
+  }
+
+  /**
+   * Opens a virtual connection: a namespace of calls and channels of its own, with its own services and limits (conn.open).
+   * Rejects with RpcError `rejected` (`reason`: the peer's), or `connection-closed` when the session is over; with a TypeError for options that make no sense.
+   */
+  async open(options: OpenOptions = {}): Promise<Connection> {
+    return this.#core.connections.open(options);
+  }
+
+  /** @internal `release(session)` gives back the hold on its root. */
+  get [HOLD](): Hold {
+    return this.#core.root.ownHold;
   }
 
   /** Ends the session: nothing new is taken, what runs may finish within the grace, then pending calls are judged (session.drain, outcome.closing). */

@@ -4,14 +4,16 @@
  * every view of it stays valid; the price is that a small view someone keeps holds its whole slab (64 KiB).
  */
 
-import { writeCallHead, writeMessage, writeResultHead } from './encode.ts';
+import type { EndCollector } from './channel-ends.ts';
+import { writeCallHead, writeItemHead, writeItemsHead, writeMessage, writeResultHead } from './encode.ts';
 import { MessageTooLargeError } from './errors.ts';
+import type { ItemRun } from './item-gather.ts';
 import type { Message } from './messages.ts';
 import { allocate } from './platform.ts';
 import { callHeadBytes, messageBytes, resultHeadBytes } from './size.ts';
 import type { CallHead, ResultHead } from './size.ts';
 import { measure } from './value-check.ts';
-import { assertNotPacking, encodeValue, packInto, PACKING_MARGIN_BYTES } from './value-pack.ts';
+import { assertNotPacking, encodeArgument, encodeValue, packInto, PACKING_MARGIN_BYTES } from './value-pack.ts';
 import * as writer from './writer.ts';
 
 const SLAB_BYTES = 64 * 1024;
@@ -21,6 +23,11 @@ const LARGE_BYTES = 16 * 1024;
 const MEASURE_FACTOR = 9;
 /** Waiting bytes are held in as many buffers as it took; at most this many of them are joined by copying. */
 const JOINED_BYTES = 64 * 1024;
+
+/** Bytes of the longest header of an item or items message. */
+const ITEMS_HEAD_BYTES = 40;
+/** Up to here the letters are copied one by one: a call to `set` costs more. */
+const SHORT_COPY_BYTES = 48;
 
 let slab: Uint8Array = new Uint8Array(0);
 let used = 0;
@@ -46,14 +53,26 @@ function reserve(bytes: number): void {
   writer.begin(target, start);
 }
 
-/** Encodes one value where the messages are: a view, valid for ever, that needs no buffer of its own. Throws ValueError. */
-export function packValue(value: unknown): Uint8Array {
-  reserve(measure(value) + PACKING_MARGIN_BYTES);
-  const end = packInto(target, start, value);
+/**
+ * Encodes one value where the messages are: a view, valid for ever, that needs no buffer of its own. `ends` is shown the channel ends of an argument.
+ * Throws ValueError.
+ */
+export function packValue(value: unknown, ends?: EndCollector): Uint8Array {
+  reserve(measure(value, ends) + PACKING_MARGIN_BYTES);
+  const end = packInto(target, start, value, ends);
   // Grown since it was measured, or measured so generously that its buffer is not worth keeping.
-  if (end < 0 || (target !== slab && target.length > 2 * end)) return encodeValue(value);
+  if (end < 0 || (target !== slab && target.length > 2 * end)) return encodeArgument(value, ends);
   if (target === slab) used = end;
   return new Uint8Array(target.buffer, target.byteOffset + start, end - start);
+}
+
+/** The channel ends of an argument, once it was measured. */
+export interface ArgumentChannels extends EndCollector {
+  readonly isEmpty: boolean;
+  /** Ids for the ends, in order: the call's list of channels. */
+  allocate(): readonly number[];
+  /** The argument is encoded, for good: the ends are passed. */
+  encoded(): void;
 }
 
 export interface MessageBatchOptions {
@@ -89,28 +108,62 @@ export class MessageBatch {
   }
 
   /**
-   * Adds a call whose arguments are packed in place, and gives a view of them, valid for ever. Throws ValueError (the value or a field has
-   * no encoding) or MessageTooLargeError, and then nothing was added.
+   * Adds a call whose arguments are packed in place, and gives a view of them, valid for ever. `ends` is shown the channel ends in them and says their
+   * ids. Throws ValueError (the value or a field has no encoding) or MessageTooLargeError, and then nothing was added.
    */
-  addCall(head: CallHead, value: unknown): Uint8Array {
-    this.#reserveFor(value, callHeadBytes(head));
-    writeCallHead(head);
-    const args = this.#appendValue(value);
-    if (args !== undefined) return args;
-    const copy = encodeValue(value);
-    this.add({ ...head, type: 'call', args: copy });
-    return copy;
+  addCall(head: CallHead, value: unknown, ends?: ArgumentChannels): Uint8Array {
+    const valueBytes = this.#measure(value, ends);
+    const full = ends === undefined || ends.isEmpty ? head : { ...head, channels: ends.allocate() };
+    reserve(callHeadBytes(full) + valueBytes + PACKING_MARGIN_BYTES);
+    writeCallHead(full);
+    let args = this.#appendValue(value, ends);
+    if (args === undefined) {
+      args = encodeArgument(value, ends);
+      this.add({ ...full, type: 'call', args });
+    }
+    if (full !== head) ends?.encoded();
+    return args;
   }
 
   /** Adds a call's result as `addCall` does a call. */
   addResult(head: ResultHead, value: unknown): Uint8Array {
-    this.#reserveFor(value, resultHeadBytes(head));
+    const valueBytes = this.#measure(value);
+    reserve(resultHeadBytes(head) + valueBytes + PACKING_MARGIN_BYTES);
     writeResultHead(head);
     const result = this.#appendValue(value);
     if (result !== undefined) return result;
     const copy = encodeValue(value);
     this.add({ ...head, type: 'response', ok: true, result: copy });
     return copy;
+  }
+
+  /** Adds the items of one channel that `arena` holds, as binaries: one message. */
+  addItems(run: ItemRun, arena: Uint8Array): void {
+    reserve(ITEMS_HEAD_BYTES + run.byteLength);
+    writeItemsHead(run);
+    const { pieces } = run;
+    let at = writer.position();
+    for (let index = 0; index < pieces.length; index += 2) {
+      const from = pieces[index]!;
+      const to = pieces[index + 1]!;
+      if (to - from <= SHORT_COPY_BYTES) {
+        for (let byte = from; byte < to; byte++) target[at++] = arena[byte]!;
+      } else {
+        target.set(new Uint8Array(arena.buffer, arena.byteOffset + from, to - from), at);
+        at += to - from;
+      }
+    }
+    this.#append(at);
+  }
+
+  /** Adds one item, packed where it will be sent from: for large ones. Throws as `addCall` does. */
+  addItem(run: ItemRun, value: unknown, valueBytes: number): void {
+    const least = Math.floor(valueBytes / MEASURE_FACTOR);
+    if (least > this.maxPayload) throw new MessageTooLargeError(least, this.maxPayload);
+    reserve(ITEMS_HEAD_BYTES + valueBytes + PACKING_MARGIN_BYTES);
+    writeItemHead(run);
+    if (this.#appendValue(value) === undefined)
+      this.add({ type: 'item', connectionId: run.connectionId, channelId: run.channelId, value: encodeValue(value) });
   }
 
   /** Everything gathered, in order, as payloads of at most `maxPayload` bytes: normally one. The batch begins anew. */
@@ -122,17 +175,17 @@ export class MessageBatch {
     return payloads.length < 2 ? payloads : join(payloads, Math.min(this.maxPayload, JOINED_BYTES));
   }
 
-  #reserveFor(value: unknown, headBytes: number): void {
-    const valueBytes = measure(value);
+  #measure(value: unknown, ends?: EndCollector): number {
+    const valueBytes = measure(value, ends);
     const least = Math.floor(valueBytes / MEASURE_FACTOR);
     if (least > this.maxPayload) throw new MessageTooLargeError(least, this.maxPayload);
-    reserve(headBytes + valueBytes + PACKING_MARGIN_BYTES);
+    return valueBytes;
   }
 
   /** Packs the value behind the head just written; undefined where it has outgrown its measure, and then nothing was added. */
-  #appendValue(value: unknown): Uint8Array | undefined {
+  #appendValue(value: unknown, ends?: EndCollector): Uint8Array | undefined {
     const contents = writer.beginBinary();
-    const end = packInto(target, contents, value);
+    const end = packInto(target, contents, value, ends);
     if (end < 0) return undefined;
     writer.endBinary(contents, end);
     this.#append(end);

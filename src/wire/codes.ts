@@ -41,9 +41,11 @@ export const FAILURE_KINDS: readonly (ResponseErrorKind | undefined)[] = [
 export const FEATURE_RETRY = 1;
 export const FEATURE_RESUME = 2;
 
-/** MessagePack extension types of values. 0x43 is kept for channel ends. */
+/** MessagePack extension types of values. */
 export const EXTENSION_UNDEFINED = 0x00;
 export const EXTENSION_BIGINT = 0x42;
+/** A channel end, in the argument of a call alone. */
+export const EXTENSION_CHANNEL = 0x43;
 export const EXTENSION_MAP = 0x4d;
 export const EXTENSION_SET = 0x53;
 export const EXTENSION_TIMESTAMP = 0xff;

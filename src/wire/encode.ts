@@ -208,6 +208,23 @@ function beginChannel(code: number, elements: number, message: { readonly connec
   writeId(message.channelId, 'channelId');
 }
 
+interface ItemsHead {
+  readonly connectionId: number;
+  readonly channelId: number;
+  readonly count: number;
+}
+
+/** Everything of an items message but its values, which follow as binaries. */
+export function writeItemsHead(head: ItemsHead): void {
+  beginChannel(codes.ITEMS, 4, head);
+  count(head.count, MAX_ITEMS, 'values');
+}
+
+/** Everything of an item but its value. */
+export function writeItemHead(head: Omit<ItemsHead, 'count'>): void {
+  beginChannel(codes.ITEM, 4, head);
+}
+
 function beginConnection(code: number, elements: number, connectionId: number): void {
   writeArray(elements);
   writeUint(code, 'type');
@@ -235,11 +252,10 @@ export function writeMessage(message: Message): void {
       else writeId(message.requestId, 'requestId');
       return writeOperationId(message.operationId);
     case 'item':
-      beginChannel(codes.ITEM, 4, message);
+      writeItemHead(message);
       return writeBinary(message.value);
     case 'items':
-      beginChannel(codes.ITEMS, 4, message);
-      count(message.values.length, MAX_ITEMS, 'values');
+      writeItemsHead({ connectionId: message.connectionId, channelId: message.channelId, count: message.values.length });
       for (const value of message.values) writeBinary(value);
       return;
     case 'end':

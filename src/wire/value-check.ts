@@ -4,6 +4,8 @@
  * slowly, to say where.
  */
 
+import { ChannelEnd, END_MARK_BYTES } from './channel-ends.ts';
+import type { EndCollector } from './channel-ends.ts';
 import { ValueError } from './errors.ts';
 import { MAX_DEPTH } from './limits.ts';
 import { hasUtf8 } from './utf8.ts';
@@ -30,14 +32,39 @@ export function needsBoxing(): boolean {
   return mustBox;
 }
 
-/** The most bytes `value` takes when packed. Throws ValueError where some part of it has no encoding. */
-export function measure(value: unknown): number {
+/** Who is shown the channel ends of the value being measured; undefined where there may be none. */
+let collector: EndCollector | undefined = undefined;
+/** Why the last end was not taken. */
+let endProblem: string | undefined = undefined;
+
+/**
+ * The most bytes `value` takes when packed. Throws ValueError where some part of it has no encoding. `ends` is shown every channel end in it, in
+ * order; without it, a channel end has no encoding (channel.args).
+ */
+export function measure(value: unknown, ends?: EndCollector): number {
   const before = boxesSeen;
-  const bound = boundOf(value, 0);
-  // Counted and compared, not set and reset: a getter may encode another value meanwhile.
-  mustBox = boxesSeen !== before;
-  if (bound < 0) throw explain(value);
-  return bound;
+  // A getter may encode another value meanwhile: what is its own is put back.
+  const outer = collector;
+  collector = ends;
+  try {
+    ends?.begin();
+    const bound = boundOf(value, 0);
+    // Counted and compared, not set and reset, for the same reason.
+    mustBox = boxesSeen !== before;
+    if (bound >= 0) return bound;
+    ends?.begin();
+    throw explain(value);
+  } finally {
+    collector = outer;
+  }
+}
+
+/** A mark is an extension of fixed size. */
+const END_BOUND = 2 + END_MARK_BYTES;
+
+function endBound(end: ChannelEnd): number {
+  endProblem = collector === undefined ? 'a channel end can only be passed in the argument of a call' : collector.take(end);
+  return endProblem === undefined ? END_BOUND : FAULT;
 }
 
 function boundOf(value: unknown, depth: number): number {
@@ -66,6 +93,7 @@ function objectBound(value: object, depth: number): number {
   if (prototype === Array.prototype && Array.isArray(value)) return depth >= MAX_DEPTH ? FAULT : elementsBound(value, depth + 1);
   if (value instanceof Uint8Array) return 5 + value.length;
   if (prototype === Date.prototype) return Number.isNaN((value as Date).getTime()) ? FAULT : 15;
+  if (value instanceof ChannelEnd) return endBound(value);
   if (depth >= MAX_DEPTH || (prototype !== Map.prototype && prototype !== Set.prototype)) return FAULT;
   boxesSeen += 1;
   return value instanceof Map ? entriesBound(value, depth + 1) : itemsBound(value as Set<unknown>, depth + 1);
@@ -159,6 +187,7 @@ function problemOf(value: unknown, path: string, frames: readonly Frame[]): Valu
     return undefined;
   }
   if (boundOf(value, 0) >= 0) return undefined;
+  if (value instanceof ChannelEnd) return new ValueError(path, endProblem ?? 'a channel end that cannot be passed');
   return new ValueError(path, `${describe(value)} cannot be sent`);
 }
 

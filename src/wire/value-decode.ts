@@ -7,7 +7,9 @@
  */
 
 import { addExtension, Unpackr } from 'msgpackr';
-import { EXTENSION_MAP, EXTENSION_SET, EXTENSION_TEXT } from './codes.ts';
+import { readEndMark } from './channel-ends.ts';
+import type { EndBinder } from './channel-ends.ts';
+import { EXTENSION_CHANNEL, EXTENSION_MAP, EXTENSION_SET, EXTENSION_TEXT } from './codes.ts';
 import { malformed } from './errors.ts';
 import { readUtf8 } from './utf8.ts';
 import { boxesScanned, patchesScanned, scanValue } from './value-scan.ts';
@@ -42,9 +44,19 @@ function readBox(contents: Uint8Array, makeContainer: () => Box['container']): u
   return container;
 }
 
+/** Makes the channel ends of the argument being read; undefined while another value is. */
+let binder: EndBinder | undefined = undefined;
+
+function readEnd(contents: Uint8Array): unknown {
+  const mark = binder === undefined || contents.buffer !== source.buffer ? undefined : readEndMark(contents, 0);
+  // Somebody else's unpacking, as above: the scan has seen to it that ours are marks.
+  return mark === undefined ? contents.slice() : binder!(mark);
+}
+
 const extensions = [
   { type: EXTENSION_MAP, unpack: (contents: Uint8Array) => readBox(contents, () => new Map()) },
   { type: EXTENSION_SET, unpack: (contents: Uint8Array) => readBox(contents, () => new Set()) },
+  { type: EXTENSION_CHANNEL, unpack: readEnd },
   // A string that begins with a byte order mark, of which the scan has taken the first byte for the type.
   { type: EXTENSION_TEXT, unpack: (rest: Uint8Array) => `\ufeff${readUtf8(rest, 2, rest.length - 2)}` },
 ];
@@ -86,10 +98,39 @@ function chooseSource(bytes: Uint8Array, patches: readonly number[]): Uint8Array
 
 /** Reads exactly one value. The bytes are not kept. Throws WireError. */
 export function decodeValue(bytes: Uint8Array): unknown {
-  const end = scanValue(bytes, 0);
+  return decode(bytes, 0);
+}
+
+/** Reads the argument of a call that announced so many channels; `bind` makes each of their ends. Throws WireError, or what `bind` throws. */
+export function decodeArgument(bytes: Uint8Array, channels: number, bind: EndBinder): unknown {
+  binder = bind;
+  try {
+    return decode(bytes, channels);
+  } finally {
+    binder = undefined;
+  }
+}
+
+/** Bytes of binary from which an item is handed on as a view, where nearly all of what it is a view of is the item. */
+const VIEWED_BYTES = 16 * 1024;
+
+/**
+ * Reads one item of a channel. The bytes of a large one that is all binary are not copied: nobody else holds on to them. Throws WireError.
+ */
+export function decodeItem(bytes: Uint8Array): unknown {
+  const headerBytes = bytes[0] === 0xc5 ? 3 : 5;
+  const contents = bytes.length - headerBytes;
+  if (contents < VIEWED_BYTES || (bytes[0] !== 0xc5 && bytes[0] !== 0xc6) || bytes.buffer.byteLength > 2 * contents) return decode(bytes, 0);
+  // The header is right: nothing is behind the value.
+  if (scanValue(bytes, 0) !== bytes.length) return decode(bytes, 0);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, contents);
+}
+
+function decode(bytes: Uint8Array, channels: number): unknown {
+  const end = scanValue(bytes, 0, channels);
   if (end !== bytes.length) throw malformed(`${bytes.length - end} bytes are left behind the value`, end);
   const patches = patchesScanned();
-  const mustExtend = boxesScanned() > 0 || patches.length > 0;
+  const mustExtend = channels > 0 || boxesScanned() > 0 || patches.length > 0;
   if (mustExtend) for (const extension of extensions) addExtension(extension);
   source = chooseSource(bytes, patches);
   for (let index = 0; index < patches.length; index += 2) source[patches[index]!] = patches[index + 1]!;

@@ -7,7 +7,9 @@
  */
 
 import { addExtension, Packr, RESERVE_START_SPACE, REUSE_BUFFER_MODE } from 'msgpackr';
-import { EXTENSION_MAP, EXTENSION_SET } from './codes.ts';
+import { ChannelEnd, writeEndMark } from './channel-ends.ts';
+import type { EndCollector } from './channel-ends.ts';
+import { EXTENSION_CHANNEL, EXTENSION_MAP, EXTENSION_SET } from './codes.ts';
 import { ValueError } from './errors.ts';
 import { allocate } from './platform.ts';
 import { measure, needsBoxing } from './value-check.ts';
@@ -36,10 +38,20 @@ const writeContents = (box: MapBox | SetBox): Uint8Array => box.contents;
 const readContents = (contents: Uint8Array): Uint8Array => contents.slice();
 addExtension({ Class: MapBox, type: EXTENSION_MAP, pack: writeContents as never, unpack: readContents });
 addExtension({ Class: SetBox, type: EXTENSION_SET, pack: writeContents as never, unpack: readContents });
+/** Who knows the channel ends of the value being packed: set for the time of one `pack`. */
+let ends: EndCollector | undefined = undefined;
+// Every end has been taken by the collector when the value was measured.
+addExtension({
+  Class: ChannelEnd,
+  type: EXTENSION_CHANNEL,
+  pack: ((end: ChannelEnd) => writeEndMark(ends!.markOf(end))) as never,
+  unpack: readContents,
+});
 
 /** A copy of the value with its Maps and Sets boxed. Only a value that has some pays for it. */
 function box(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value;
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date || value instanceof ChannelEnd)
+    return value;
   if (Array.isArray(value)) return value.map(box);
   if (value instanceof Map) return new MapBox(packAlone([...value].flat(1).map(box)));
   if (value instanceof Set) return new SetBox(packAlone(Array.from(value, box)));
@@ -55,9 +67,10 @@ export function assertNotPacking(): void {
   if (packing) throw new ValueError('$', 'a getter of a value that is being encoded may not make calls');
 }
 
-/** What msgpackr is to be given. Boxing runs getters as packing does. */
-function packable(value: unknown): unknown {
+/** What msgpackr is to be given, once `collector` knows its channel ends. Boxing runs getters as packing does. */
+function packable(value: unknown, collector: EndCollector | undefined): unknown {
   assertNotPacking();
+  ends = collector;
   if (!needsBoxing()) return value;
   packing = true;
   try {
@@ -96,8 +109,8 @@ function packAlone(value: unknown): Uint8Array {
  * Packs the value last measured into `buffer` from `start` and gives the end, where at least its measured bytes and
  * PACKING_MARGIN_BYTES were free; or, where the value has grown since (a getter), packs nothing there and gives -1.
  */
-export function packInto(buffer: Uint8Array, start: number, value: unknown): number {
-  const given = packable(value);
+export function packInto(buffer: Uint8Array, start: number, value: unknown, collector?: EndCollector): number {
+  const given = packable(value, collector);
   // msgpackr begins at a multiple of 8 and keeps free as many bytes as it is told to.
   const gap = start & 7;
   lend(buffer, start - gap);
@@ -115,6 +128,11 @@ export function packInto(buffer: Uint8Array, start: number, value: unknown): num
  * Throws ValueError where a part of it has no encoding, naming the path.
  */
 export function encodeValue(value: unknown): Uint8Array {
-  measure(value);
-  return packAlone(packable(value));
+  return encodeArgument(value, undefined);
+}
+
+/** The same for an argument, whose channel ends `collector` is shown. */
+export function encodeArgument(value: unknown, collector: EndCollector | undefined): Uint8Array {
+  measure(value, collector);
+  return packAlone(packable(value, collector));
 }

@@ -5,7 +5,16 @@
  * The few elements that msgpackr would read as something else are noted as patches: bytes to be written over a copy.
  */
 
-import { EXTENSION_BIGINT, EXTENSION_MAP, EXTENSION_SET, EXTENSION_TEXT, EXTENSION_TIMESTAMP, EXTENSION_UNDEFINED } from './codes.ts';
+import { END_MARK_BYTES, readEndMark } from './channel-ends.ts';
+import {
+  EXTENSION_BIGINT,
+  EXTENSION_CHANNEL,
+  EXTENSION_MAP,
+  EXTENSION_SET,
+  EXTENSION_TEXT,
+  EXTENSION_TIMESTAMP,
+  EXTENSION_UNDEFINED,
+} from './codes.ts';
 import { malformed } from './errors.ts';
 import { MAX_BIGINT_BYTES, MAX_DEPTH } from './limits.ts';
 import { isUtf8 } from './utf8.ts';
@@ -23,6 +32,9 @@ let at = 0;
 let end = 0;
 let boxes = 0;
 let patches: number[] = [];
+/** How many channel ends the value may hold, each with a place of its own below this; and which places were taken. */
+let endsAllowed = 0;
+let places: Set<number> | undefined = undefined;
 
 /** How many Maps and Sets the value last scanned holds. */
 export function boxesScanned(): number {
@@ -34,15 +46,22 @@ export function patchesScanned(): readonly number[] {
   return patches;
 }
 
-/** Scans the one value that begins at `start` and gives where it ends. Throws WireError. */
-export function scanValue(source: Uint8Array, start: number): number {
+/**
+ * Scans the one value that begins at `start` and gives where it ends. It must hold `channelEnds` channel ends, one for each place: none, but in the
+ * argument of a call. Throws WireError.
+ */
+export function scanValue(source: Uint8Array, start: number, channelEnds = 0): number {
   bytes = source;
+  endsAllowed = channelEnds;
+  places = undefined;
   at = start;
   end = source.length;
   boxes = 0;
   if (patches.length > 0) patches = [];
   try {
     scan(0);
+    const found = (places as Set<number> | undefined)?.size ?? 0;
+    if (found !== channelEnds) throw malformed(`the value has ${found} channel ends, and ${channelEnds} channels were announced`, start);
     return at;
   } finally {
     bytes = NOTHING;
@@ -209,9 +228,23 @@ function scanExtension(length: number, depth: number): void {
       return scanContents('Map', length, depth);
     case EXTENSION_SET:
       return scanContents('Set', length, depth);
+    case EXTENSION_CHANNEL:
+      return scanEnd(length, offset);
     default:
       throw malformed(`extension type ${type} is unknown`, offset);
   }
+}
+
+function scanEnd(length: number, offset: number): void {
+  if (endsAllowed === 0) throw malformed('a channel end where there may be none', offset);
+  if (length !== END_MARK_BYTES) throw malformed(`a channel end has ${length} bytes, not ${END_MARK_BYTES}`, offset);
+  const mark = readEndMark(bytes, at);
+  if (mark === undefined) throw malformed('a channel end that is neither a receiver nor a sender', offset);
+  if (mark.ordinal >= endsAllowed) throw malformed(`a channel end with the place ${mark.ordinal} of ${endsAllowed} channels`, offset);
+  places ??= new Set();
+  if (places.has(mark.ordinal)) throw malformed(`two channel ends with the place ${mark.ordinal}`, offset);
+  places.add(mark.ordinal);
+  skip(length);
 }
 
 /** MessagePack's timestamp in its three widths: seconds; nanoseconds and seconds in 30 and 34 bits; in 32 and 64. */

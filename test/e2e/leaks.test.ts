@@ -134,7 +134,11 @@ afterEach(() => {
 
 const liveActors = (): number => [...hosts].reduce((sum, { live }) => sum + live, 0);
 const startedActors = (): number => [...hosts].reduce((sum, { started }) => sum + started, 0);
-const inFlight = (): number => [...drivers].reduce((sum, { inbound, outbound }) => sum + inbound.inFlight + outbound.pending + outbound.queued, 0);
+const inFlight = (): number =>
+  [...drivers].reduce(
+    (sum, { inbound, outbound, channels }) => sum + inbound.inFlight + outbound.pending + outbound.queued + channels.live + channels.early,
+    0,
+  );
 
 /** What the process holds of the kinds that a runtime could leave behind. The test runner has timers, too, that come and go. */
 function handles(): Record<string, number> {
@@ -295,17 +299,18 @@ describe('leaks', () => {
         (session, index) => new MixedCaller(session, index === 1 || index === 2 ? 'shared' : `own-${index}`),
       );
       await makeCalls(callers, 100);
-      await until(() => liveActors() <= drivers.size);
-      // One a store: it is swept from time to time.
-      const timers = sessions.length + 1;
+      // Of each end of a session there live its driver and its keep-alive.
+      await until(() => liveActors() <= 2 * drivers.size);
+      // One a store, which is swept from time to time, and one a keep-alive.
+      const timers = sessions.length + 1 + drivers.size;
 
       await makeCalls(callers, CALLS);
       expect(startedActors()).toBeGreaterThan(2 * CALLS);
       const outcomes = callers.flatMap((caller) => [...caller.outcomes.keys()]);
       expect(new Set(outcomes)).toEqual(new Set(['value', 'user', 'cancelled', 'unknown-method', 'invalid-payload']));
 
-      // While the sessions stay open: one actor a driver is all that lives, and the timers are those of the stores.
-      await until(() => liveActors() === drivers.size && clock.pending.size === timers);
+      // While the sessions stay open: nothing lives but these.
+      await until(() => liveActors() === 2 * drivers.size && clock.pending.size === timers);
       expect(inFlight()).toBe(0);
       expect(tableOf(store).live).toBe(0);
       expect(tableOf(store).spaces).toBe(sessions.length - 1);

@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { driverMachine } from '../../src/machines/driver.ts';
+import { keepAliveMachine } from '../../src/machines/keep-alive.ts';
 import { operationMachine } from '../../src/machines/operation.ts';
 import type { OperationEvent, OperationInput } from '../../src/machines/operation.ts';
+import { receiverMachine } from '../../src/machines/receiver.ts';
+import type { ReceiverEvent } from '../../src/machines/receiver.ts';
 import { requestMachine } from '../../src/machines/request.ts';
 import type { RequestEvent } from '../../src/machines/request.ts';
 import { responseMachine } from '../../src/machines/response.ts';
+import { senderMachine } from '../../src/machines/sender.ts';
+import type { SenderEvent } from '../../src/machines/sender.ts';
 import { expectEquivalent, lifeOf, pathsOf, STRANGE_EVENT } from '../support/machines.ts';
 import { toys } from '../support/toy-machines.ts';
 import type { Toy } from '../support/toy-machines.ts';
@@ -46,6 +51,30 @@ const operationInputs: OperationInput[] = flags.flatMap((persist) =>
   flags.flatMap((idem) => flags.flatMap((channels) => flags.map((identified) => ({ persist, idem, channels, identified })))),
 );
 
+const senderEvents: SenderEvent[] = [
+  { type: 'opened' },
+  { type: 'spent' },
+  ...[1, 3].map((credit) => ({ type: 'granted' as const, credit })),
+  ...[0, 2].map((waiting) => ({ type: 'close' as const, waiting })),
+  { type: 'flushed' },
+  { type: 'reset', reason: 'enough' },
+  { type: 'peerReset', reason: undefined },
+  { type: 'lost', loss: 6 },
+];
+
+const receiverEvents: ReceiverEvent[] = [
+  { type: 'opened' },
+  ...[1, 2, 20].map((count) => ({ type: 'items' as const, count, values: [] })),
+  { type: 'consumed' },
+  { type: 'asked' },
+  { type: 'grant', credit: 5 },
+  ...[0, 2].map((unread) => ({ type: 'end' as const, unread })),
+  { type: 'drained' },
+  { type: 'reset', reason: 'enough' },
+  { type: 'peerReset', reason: undefined },
+  { type: 'lost', loss: 7 },
+];
+
 /** Every machine of the runtime that is hot. */
 const hotMachines: Toy[] = [
   {
@@ -60,7 +89,14 @@ const hotMachines: Toy[] = [
     events: ['admit', 'started', 'attached', 'replayed', 'sealing', 'settled', 'aborted', 'linkLost'].map((type) => ({ type, outcome: 5 })),
   },
   { name: 'operation', machine: operationMachine, events: operationEvents, inputs: operationInputs },
-  { name: 'driver', machine: driverMachine, events: ['call', 'response', 'cancel', 'stop'].map((type) => ({ type, requestId: 1 })) },
+  {
+    name: 'driver',
+    machine: driverMachine,
+    events: ['call', 'response', 'cancel', 'item', 'items', 'end', 'reset', 'grant', 'stop'].map((type) => ({ type, requestId: 1, channelId: 1 })),
+  },
+  { name: 'sender', machine: senderMachine, events: senderEvents, inputs: [0, 1, 2, 16].map((initial) => ({ initial })) },
+  { name: 'receiver', machine: receiverMachine, events: receiverEvents, inputs: [0, 1, 2, 16].map((initial) => ({ initial })) },
+  { name: 'keepAlive', machine: keepAliveMachine, events: flags.map((heard) => ({ type: 'elapsed', heard })) },
 ];
 
 const machines = [...toys, ...hotMachines];

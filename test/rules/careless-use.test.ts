@@ -20,11 +20,11 @@ it('refuses an option that does not exist, by name', async () => {
 it('takes options of the published surface that it does not carry out, and says so', async () => {
   const said: unknown[] = [];
   const network = memoryNetwork();
-  const later = { keepAlive: false, resume: false, log: (entry: unknown) => said.push(entry) } as unknown as ListenOptions;
+  const later = { reconnect: false, resume: false, log: (entry: unknown) => said.push(entry) } as unknown as ListenOptions;
   await using server = await listen(network.listener('a'), later);
   expect(server.address).toEqual({ name: 'a' });
   expect(said).toMatchObject([
-    { level: 'warn', event: 'option-ignored', message: expect.stringContaining('options.keepAlive') },
+    { level: 'warn', event: 'option-ignored', message: expect.stringContaining('options.reconnect') },
     { level: 'warn', event: 'option-ignored', message: expect.stringContaining('options.resume') },
   ]);
 });

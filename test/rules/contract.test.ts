@@ -119,6 +119,8 @@ describe('a client', () => {
         calls.push({ method: called, input, options });
         return Promise.resolve('done');
       },
+      clientMade() {},
+      clientReleased() {},
     };
     return { calls, client: makeClient(Bank, caller) };
   }
@@ -200,6 +202,8 @@ describe('a client', () => {
       call: () => {
         throw new TypeError('options.metadata …');
       },
+      clientMade() {},
+      clientReleased() {},
     });
     await expect(client.ping(undefined, {})).rejects.toThrow('options.metadata');
     await expect(client.ping()).rejects.toThrow('options.metadata');

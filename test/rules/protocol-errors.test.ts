@@ -180,7 +180,7 @@ describe('malformed bytes', () => {
   );
 
   it('[session.protocol-error] whatever a peer sends, before or after the handshake, the server serves the next one', async () => {
-    const { network, clock, server } = await attackServer({ services: [lab()], maxPayload: 65_536 });
+    const { network, clock, server } = await attackServer({ services: [lab()], maxPayload: 65_536, keepAlive: false });
     const witness = await connect(network.connector(PLACE), { clock });
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.array(malformed, { minLength: 1, maxLength: 5 }), async (welcomed, payloads) => {

@@ -1,0 +1,22 @@
+/** Why a channel ended with neither side having closed or reset it: what its `send` and `recv` reject with. */
+import { RpcError } from '../errors.ts';
+import type { RpcErrorKind } from '../errors.ts';
+
+export interface ChannelLoss {
+  readonly kind: Extract<RpcErrorKind, 'connection-closed' | 'protocol-error' | 'channel-reset'>;
+  /** `link-lost`, `closed`, the broken rule, or `not-sent`. */
+  readonly reason: string;
+}
+
+/** The call that carries the channel ended before any link had taken it. */
+export const NOT_SENT: ChannelLoss = { kind: 'channel-reset', reason: 'not-sent' };
+
+const MESSAGES: Readonly<Record<ChannelLoss['kind'], string>> = {
+  'connection-closed': 'the connection of the channel is gone',
+  'protocol-error': 'the session of the channel ended by a protocol error',
+  'channel-reset': 'the call that carries the channel was not sent',
+};
+
+export function asError({ kind, reason }: ChannelLoss): RpcError {
+  return new RpcError({ kind, reason, message: MESSAGES[kind] });
+}

@@ -1,0 +1,89 @@
+/** The session as one connection's driver sees it (driver/host.ts). */
+import type { AnyService, CallSession, Client, Principal, ServedMethod } from '../contract.ts';
+import type { Counters } from '../driver/counters.ts';
+import type { DriverHost, Endpoint } from '../driver/host.ts';
+import { tableOf } from '../driver/operation-table.ts';
+import type { LiveSeries, OperationSpace } from '../driver/operation-table.ts';
+import type { Outlet } from '../driver/outlet.ts';
+import type { Series } from '../driver/series.ts';
+import type { ActorHost } from '../machines/actor-host.ts';
+import type { ConnectionCore } from './connection-core.ts';
+import type { Agreement } from './handshake.ts';
+import type { SessionCore } from './session-core.ts';
+
+export class ConnectionHost implements DriverHost {
+  readonly endpoint: Endpoint;
+  readonly actors: ActorHost;
+  readonly outlet: Outlet;
+  readonly counters: Counters;
+  readonly services: ReadonlyMap<number, ServedMethod>;
+  readonly connectionId: number;
+  readonly oddIds: boolean;
+  readonly retry: boolean;
+  readonly maxConcurrentRequests: number;
+  readonly peerMaxConcurrentRequests: number;
+  readonly peerMaxPayload: number;
+  readonly peerMaxInitialCredit: number;
+  readonly series: Series;
+  readonly space: OperationSpace;
+  readonly peerSeries: LiveSeries;
+  readonly principal: Principal;
+  readonly #core: SessionCore;
+  readonly #connection: ConnectionCore;
+
+  /** `peerMaxConcurrentRequests`: what the peer takes on this connection. */
+  constructor(connection: ConnectionCore, agreement: Agreement, peerMaxConcurrentRequests: number) {
+    const { core, terms } = connection;
+    this.#core = core;
+    this.#connection = connection;
+    this.endpoint = core.endpoint;
+    this.actors = connection.actors;
+    this.outlet = core.outbox;
+    this.counters = core.counters;
+    this.services = terms.services;
+    this.connectionId = connection.connectionId;
+    this.oddIds = connection.oddIds;
+    this.retry = agreement.retry;
+    this.maxConcurrentRequests = terms.maxConcurrentRequests;
+    this.peerMaxConcurrentRequests = peerMaxConcurrentRequests;
+    this.peerMaxPayload = agreement.peerLimits.maxPayload;
+    this.peerMaxInitialCredit = agreement.peerLimits.maxInitialCredit;
+    this.series = core.series;
+    this.space = tableOf(core.endpoint.store).space(agreement.scopeDigest, core.role === 'initiator' ? 'acceptor' : 'initiator');
+    this.peerSeries = this.space.enter(agreement.peerSeries);
+    this.principal = agreement.principal;
+  }
+
+  get session(): CallSession {
+    return this.#core.facade;
+  }
+
+  get draining(): boolean {
+    return this.#core.isDraining;
+  }
+
+  client<S extends AnyService>(service: S): Client<S> {
+    return this.#connection.tether().client(service);
+  }
+
+  protocolError(rule: string, message: string): void {
+    this.#core.protocolError(rule, message);
+  }
+
+  acknowledged(upTo: number): void {
+    this.#core.acknowledgements.receive(this.space, this.peerSeries.id, upTo);
+  }
+
+  acknowledgeSoon(): void {
+    this.#core.acknowledgements.soon();
+  }
+
+  settled(): void {
+    this.#connection.holderGone();
+    this.#core.settled();
+  }
+
+  holderGone(): void {
+    this.#connection.holderGone();
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * The virtual connections of one session: opening them from either side, deciding about the peer's, and which ids were ever used (conn.open, conn.limit,
+ * conn.unknown). The root is the session's own.
+ */
+import { Connection } from '../connection.ts';
+import { RpcError, textOf } from '../errors.ts';
+import { conceal, MetadataView } from '../metadata.ts';
+import { resolveOpen, resolveTerms } from '../connection-options.ts';
+import type { ConnectionRequest, ConnectionTerms, OpenOptions } from '../connection-options.ts';
+import type { AcceptMessage, CloseMessage, OpenMessage, RejectMessage } from '../wire/index.ts';
+import { ConnectionCore } from './connection-core.ts';
+import type { SessionEnd } from './connection-core.ts';
+import type { SessionCore } from './session-core.ts';
+
+/** A connection that the peer wants, while we think about it. */
+interface Pending {
+  readonly message: OpenMessage;
+  /** It was decided, or the peer has given it up. */
+  isOver: boolean;
+}
+
+export class Connections {
+  readonly #core: SessionCore;
+  /** Open ones, and those we have asked for. */
+  readonly #live = new Map<number, ConnectionCore>();
+  readonly #pending = new Map<number, Pending>();
+  #nextId: number;
+  /** The highest id the peer has opened: it allocates them in order (id.unique). */
+  #highestOfPeer = 0;
+  /** Connections the peer opened that are open. */
+  #openOfPeer = 0;
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+    this.#nextId = core.role === 'initiator' ? 1 : 2;
+  }
+
+  get size(): number {
+    return this.#live.size + this.#pending.size;
+  }
+
+  get all(): Iterable<ConnectionCore> {
+    return this.#live.values();
+  }
+
+  find(connectionId: number): ConnectionCore | undefined {
+    return this.#live.get(connectionId);
+  }
+
+  /** No call is in flight on any of them. */
+  get idle(): boolean {
+    for (const connection of this.#live.values()) if (!connection.idle) return false;
+    return true;
+  }
+
+  #isOurs(id: number): boolean {
+    return (id % 2 === 1) === (this.#core.role === 'initiator');
+  }
+
+  /** Whether there once was such a connection: what still comes for it crossed its close (conn.unknown). */
+  wasUsed(id: number): boolean {
+    return this.#isOurs(id) ? id < this.#nextId : id <= this.#highestOfPeer;
+  }
+
+  // ---- ours
+
+  open(options: OpenOptions): Promise<Connection> {
+    const core = this.#core;
+    const { terms, metadata, parity } = resolveOpen(options, core.endpoint.options);
+    if (core.agreement === undefined || core.isClosing) {
+      return Promise.reject(new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the session is not open', retryable: true }));
+    }
+    const connectionId = this.#nextId;
+    this.#nextId += 2;
+    return new Promise((resolve, reject) => {
+      const connection = new ConnectionCore(core, {
+        connectionId,
+        terms,
+        oddIds: parity === 'odd',
+        isTethered: true,
+        onDecided: (rejection) => (rejection === undefined ? resolve(new Connection(connection.tether())) : reject(rejection)),
+        onClosed: () => this.#remove(connectionId),
+      });
+      this.#live.set(connectionId, connection);
+      connection.start();
+      core.outbox.send({ type: 'open', connectionId, parity, limits: { maxConcurrentRequests: terms.maxConcurrentRequests }, metadata });
+    });
+  }
+
+  accepted({ connectionId, limits }: AcceptMessage): void {
+    const connection = this.#asked(connectionId, 'accepted');
+    if (limits.maxConcurrentRequests < 1) this.#core.protocolError('conn.open', 'an accepted connection must take at least one request');
+    else connection?.open(limits.maxConcurrentRequests);
+  }
+
+  rejected({ connectionId, reason }: RejectMessage): void {
+    this.#asked(connectionId, 'rejected')?.reject(reason);
+  }
+
+  #asked(connectionId: number, what: string): ConnectionCore | undefined {
+    const connection = this.#isOurs(connectionId) ? this.#live.get(connectionId) : undefined;
+    if (connection === undefined || connection.host !== undefined) {
+      this.#core.protocolError('conn.unknown', `connection ${connectionId} was ${what}, and nobody asked for it`);
+      return undefined;
+    }
+    return connection;
+  }
+
+  // ---- the peer's
+
+  asked(message: OpenMessage): void {
+    const core = this.#core;
+    const { connectionId } = message;
+    if (this.#isOurs(connectionId)) {
+      core.protocolError('id.violation', `connection id ${connectionId} has our parity, not yours`);
+      return;
+    }
+    if (this.wasUsed(connectionId)) {
+      core.protocolError('id.violation', `connection id ${connectionId} was used before`);
+      return;
+    }
+    if (message.limits.maxConcurrentRequests < 1) {
+      core.protocolError('conn.open', 'a connection must take at least one request');
+      return;
+    }
+    this.#highestOfPeer = connectionId;
+    const refusal = this.#refusal();
+    if (refusal === undefined) this.#ask({ message: { ...message, metadata: conceal(message.metadata) }, isOver: false });
+    else this.#sayReject(connectionId, refusal);
+  }
+
+  #refusal(): string | undefined {
+    const { maxConnections, onConnection } = this.#core.endpoint.options;
+    if (onConnection === undefined) return 'no acceptor is configured';
+    if (this.#core.isClosing) return 'draining';
+    if (this.#openOfPeer + this.#pending.size >= maxConnections)
+      return `too many connections: at most ${maxConnections} may be open (maxConnections)`;
+    return undefined;
+  }
+
+  #ask(pending: Pending): void {
+    const core = this.#core;
+    this.#pending.set(pending.message.connectionId, pending);
+    const request: ConnectionRequest = {
+      metadata: MetadataView.of(pending.message.metadata),
+      session: core.facade,
+      principal: core.facade.principal,
+      accept: (terms = {}) => this.#accept(pending, terms),
+      reject: (reason) => this.#reject(pending, reason),
+    };
+    const undecided = (): void => this.#reject(pending, 'onConnection neither accepted nor rejected it', 'quietly');
+    const failed = (error: unknown): void => {
+      core.endpoint.options.log({
+        level: 'error',
+        event: 'user-error',
+        message: `onConnection threw: ${textOf(error)}`,
+        session: core.facade.id,
+        error,
+      });
+      this.#reject(pending, 'not accepted', 'quietly');
+    };
+    try {
+      const answer: unknown = core.endpoint.options.onConnection?.(request);
+      if (answer instanceof Promise) answer.then(undecided, failed);
+      else undecided();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #accept(pending: Pending, given: ConnectionTerms): Connection {
+    const core = this.#core;
+    const terms = resolveTerms(given, core.endpoint.options);
+    this.#decide(pending);
+    const { connectionId, parity, limits } = pending.message;
+    const connection = new ConnectionCore(core, {
+      connectionId,
+      terms,
+      oddIds: parity === 'even',
+      isTethered: false,
+      onClosed: () => {
+        this.#openOfPeer--;
+        this.#remove(connectionId);
+      },
+    });
+    this.#live.set(connectionId, connection);
+    this.#openOfPeer++;
+    connection.start();
+    core.outbox.send({ type: 'accept', connectionId, limits: { maxConcurrentRequests: terms.maxConcurrentRequests } });
+    connection.open(limits.maxConcurrentRequests);
+    return new Connection(connection.tether());
+  }
+
+  #reject(pending: Pending, reason: string, whenOver: 'throws' | 'quietly' = 'throws'): void {
+    if (pending.isOver && whenOver === 'quietly') return;
+    if (typeof reason !== 'string') throw new TypeError(`reject: the reason must be a string, not ${typeof reason}`);
+    this.#decide(pending);
+    this.#sayReject(pending.message.connectionId, reason);
+  }
+
+  #decide(pending: Pending): void {
+    if (pending.isOver) throw new Error('this connection was accepted or rejected before, or its peer has given it up');
+    this.#giveUp(pending);
+  }
+
+  #giveUp(pending: Pending): void {
+    pending.isOver = true;
+    this.#pending.delete(pending.message.connectionId);
+  }
+
+  #sayReject(connectionId: number, reason: string): void {
+    this.#core.answer({ type: 'reject', connectionId, reason });
+  }
+
+  // ---- the end of one, and of all
+
+  closedByPeer({ connectionId, reason }: CloseMessage): void {
+    const pending = this.#pending.get(connectionId);
+    const connection = this.#live.get(connectionId);
+    if (pending !== undefined) this.#giveUp(pending);
+    else if (connection !== undefined) connection.peerClosed(reason ?? 'closed');
+    else this.unknown(connectionId);
+  }
+
+  /** A message for a connection that is not there (conn.unknown). */
+  unknown(connectionId: number): void {
+    if (this.#pending.has(connectionId) || this.#live.has(connectionId))
+      this.#core.protocolError('conn.open', `connection ${connectionId} was used before it was accepted`);
+    else if (this.wasUsed(connectionId)) this.#core.counters.lateMessages++;
+    else this.#core.protocolError('conn.unknown', `connection ${connectionId} never was`);
+  }
+
+  end(end: SessionEnd): void {
+    for (const pending of [...this.#pending.values()]) this.#giveUp(pending);
+    for (const connection of [...this.#live.values()]) connection.end(end);
+  }
+
+  #remove(connectionId: number): void {
+    this.#live.delete(connectionId);
+    this.#core.connectionGone();
+  }
+}

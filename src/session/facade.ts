@@ -1,0 +1,31 @@
+/**
+ * The `Session` that users hold of a session at work. Once it was given to them it is theirs alone, where the session is to end with its last handle
+ * (liveness.gc): the runtime then has it only as long as somebody else does.
+ */
+import type { Session } from './session.ts';
+
+export class Facade {
+  readonly #make: () => Session;
+  #held: Session | undefined = undefined;
+  #weak: WeakRef<Session> | undefined = undefined;
+
+  constructor(make: () => Session) {
+    this.#make = make;
+    this.#held = this.session;
+  }
+
+  /** The same one as long as anybody holds it. */
+  get session(): Session {
+    let session = this.#held ?? this.#weak?.deref();
+    if (session === undefined) {
+      session = this.#make();
+      this.#weak = new WeakRef(session);
+    }
+    return session;
+  }
+
+  /** It was given to its user. */
+  letGo(): void {
+    this.#held = undefined;
+  }
+}

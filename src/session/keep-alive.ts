@@ -1,0 +1,92 @@
+/** Keeps watch over a link (session.keepalive): the timers of machines/keep-alive.ts, and what the peer was heard to say. */
+import { keepAliveMachine } from '../machines/keep-alive.ts';
+import { defineActor } from '../machines/spawn.ts';
+import type { ActorHost, LiveActor } from '../machines/spawn.ts';
+import type { Clock } from '../options.ts';
+import type { SessionCore } from './session-core.ts';
+
+const keepers = defineActor<KeepAlive>()({
+  machine: keepAliveMachine,
+  name: 'keepAlive',
+  actions: {
+    awaitSilence: (keeper) => keeper.awaitSilence(),
+    ping: (keeper) => keeper.ping(),
+    awaitAnswer: (keeper) => keeper.awaitAnswer(),
+    declareDead: (keeper) => keeper.declareDead(),
+  },
+});
+
+export interface KeepAliveSettings {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly actors: ActorHost;
+  readonly sendPing: (nonce: number) => void;
+  readonly onDead: (error: Error) => void;
+}
+
+export class KeepAlive {
+  readonly #settings: KeepAliveSettings;
+  readonly #actor: LiveActor<typeof keepAliveMachine>;
+  #heardAtMs: number;
+  /** Payloads heard, and how many they were at the last ping. */
+  #heard = 0;
+  #heardAtPing = 0;
+  #nonce = 0;
+  #timer: unknown = undefined;
+
+  /** Watches a session's link, if its options want that. */
+  static over(core: SessionCore, onDead: (error: Error) => void): KeepAlive | undefined {
+    const { keepAlive, clock } = core.endpoint.options;
+    if (keepAlive === false) return undefined;
+    return new KeepAlive({ ...keepAlive, clock, actors: core.actors, sendPing: (nonce) => core.outbox.send({ type: 'ping', nonce }), onDead });
+  }
+
+  /** Begins to watch. */
+  constructor(settings: KeepAliveSettings) {
+    this.#settings = settings;
+    this.#heardAtMs = settings.clock.now();
+    this.#actor = keepers.spawn(settings.actors, { key: 0, input: undefined, owner: this });
+  }
+
+  /** A payload has come: any is a sign of life. */
+  heard(): void {
+    this.#heard++;
+    this.#heardAtMs = this.#settings.clock.now();
+  }
+
+  /** The link is no more. */
+  stop(): void {
+    this.#settings.clock.clearTimeout(this.#timer);
+    this.#actor.stop();
+  }
+
+  get #silenceMs(): number {
+    return this.#settings.clock.now() - this.#heardAtMs;
+  }
+
+  // ---- actions of the statechart
+
+  awaitSilence(): void {
+    const { clock, intervalMs } = this.#settings;
+    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#silenceMs < intervalMs });
+    // A clock that was set back must not make it wait longer than an interval.
+    this.#timer = clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(0, intervalMs - this.#silenceMs)));
+  }
+
+  ping(): void {
+    this.#heardAtPing = this.#heard;
+    this.#settings.sendPing(++this.#nonce);
+  }
+
+  awaitAnswer(): void {
+    const { clock, timeoutMs } = this.#settings;
+    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#heard > this.#heardAtPing });
+    this.#timer = clock.setTimeout(elapsed, timeoutMs);
+  }
+
+  declareDead(): void {
+    const { intervalMs, timeoutMs, onDead } = this.#settings;
+    onDead(new Error(`the peer was silent for ${intervalMs} ms and did not answer a ping within ${timeoutMs} ms (keepAlive)`));
+  }
+}
