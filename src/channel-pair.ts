@@ -21,6 +21,8 @@ interface Port {
 /** Carries out what a `Tx` wants. */
 export interface SendingPort extends Port {
   readonly status: TxStatus;
+  /** Sends that wait: for credit, or for room in the link. */
+  readonly waiting: number;
   send(value: unknown, handle: object): Promise<void>;
   close(): void;
 }
@@ -125,6 +127,11 @@ class UnboundSender implements SendingPort {
 
   get status(): TxStatus {
     return this.#early.state === 'open' ? 'unbound' : this.#early.state;
+  }
+
+  /** As many as will have credit wait for the call alone. */
+  get waiting(): number {
+    return Math.max(0, this.#asked.length - this.#pair.credit);
   }
 
   send(value: unknown, handle: object): Promise<void> {

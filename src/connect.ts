@@ -33,7 +33,11 @@ export async function connect(connector: Connector, given: ConnectOptions = {}):
     scope,
     services,
     facade: (made) => new Session(made),
-    onConnected: (made) => connected(made.facade),
+    onConnected(made) {
+      connected(made.facade);
+      // What settles a promise holds on to its value, and the session is its user's alone (liveness.gc).
+      connected = failed = () => {};
+    },
     onClosed: (made) => {
       dialling.abort();
       failed(made.endError);

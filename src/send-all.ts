@@ -1,7 +1,8 @@
 /** Everything of a source into a channel, at the receiver's pace. */
+import { Subject, takeUntil } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { RpcError } from './errors.ts';
-import type { Tx } from './channel.ts';
+import { Tx } from './channel.ts';
 
 export interface SendAllOptions {
   /**
@@ -49,36 +50,26 @@ function isOverflow(error: unknown): boolean {
   return error instanceof RpcError && error.kind === 'send-failed' && error.reason === 'overflow';
 }
 
+const waitingSends = (tx: Tx<never>): number => Tx.halfOf(tx).port.waiting;
+
 function sendObserved<T>(tx: Tx<T>, source: Observable<T>, maxBuffered: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    let waiting = 0;
-    let isComplete = false;
-    // What fails first decides; a source that emits while it is being subscribed to has no subscription to end yet.
-    let hasFailed = false;
+    const ended = new Subject<void>();
+    let last = Promise.resolve();
     const fail = (error: unknown): void => {
-      hasFailed = true;
-      subscription?.unsubscribe();
+      ended.next();
       reject(error);
     };
-    const sent = (): void => {
-      waiting--;
-      if (isComplete && waiting === 0) resolve();
-    };
     const next = (item: T): void => {
-      if (hasFailed) return;
-      if (waiting > maxBuffered) {
-        const message = `more than ${maxBuffered} items of an Observable wait for credit: give sendAll a larger maxBuffered, or an AsyncIterable`;
-        fail(new RpcError({ kind: 'send-failed', reason: 'overflow', message }));
-        return;
-      }
-      waiting++;
-      tx.send(item).then(sent, fail);
+      last = tx.send(item);
+      last.catch(fail);
+      if (waitingSends(tx) <= maxBuffered) return;
+      const message = `more than ${maxBuffered} items of an Observable wait for credit: give sendAll a larger maxBuffered, or an AsyncIterable`;
+      fail(new RpcError({ kind: 'send-failed', reason: 'overflow', message }));
     };
-    const complete = (): void => {
-      isComplete = true;
-      if (waiting === 0) resolve();
-    };
-    const subscription = source.subscribe({ next, error: fail, complete }) as { unsubscribe(): void } | undefined;
-    if (hasFailed) subscription?.unsubscribe();
+    // Items are sent in order: with the last one all are.
+    const complete = (): void => void last.then(resolve, reject);
+    // Ends by itself when it fails, also a source that emits while it is being subscribed to.
+    source.pipe(takeUntil(ended)).subscribe({ next, error: fail, complete });
   });
 }

@@ -1,17 +1,20 @@
 /** The other process of the benches: serves what its first argument says and answers its parent over the IPC channel. */
 import { createServer } from 'node:net';
 import { Packr } from 'msgpackr';
-import { implement, listen, memoryStore } from 'statewire';
+import { listen, memoryStore } from 'statewire';
 import type { Server } from 'statewire';
 import { tcp } from 'statewire/tcp';
-import { Echo } from './contract.ts';
+import { serveRawStream } from './channel-raw.ts';
+import { serveProxy, serveStreams } from './channel-service.ts';
+import { echoService } from './echo.ts';
+import { MemoryWatch } from './memory.ts';
 import { framesOf, sendFrames } from './raw.ts';
 
 /** What the parent asks of this process. */
-export type Question = { readonly ask: 'heap' | 'cpu' | 'live' };
+export type Question = { readonly ask: 'heap' | 'cpu' | 'live' | 'watch' | 'growth' };
 
 const [kind = 'statewire', limit = '256'] = process.argv.slice(2);
-const waiting: (() => void)[] = [];
+const memory = new MemoryWatch();
 let server: Server<{ port: number }> | undefined;
 
 function serveRaw(): Promise<number> {
@@ -30,17 +33,8 @@ function serveRaw(): Promise<number> {
 }
 
 async function serveStatewire(): Promise<number> {
-  const echo = implement(Echo, {
-    async echo(input) {
-      return input;
-    },
-    hold: () => new Promise<void>((resolve) => waiting.push(resolve)),
-    letGo() {
-      for (const resolve of waiting.splice(0)) resolve();
-    },
-  });
   const maxConcurrentRequests = Number(limit);
-  server = await listen(tcp({ port: 0 }), { services: [echo], store: memoryStore(), maxConcurrentRequests });
+  server = await listen(tcp({ port: 0 }), { services: [echoService()], store: memoryStore(), maxConcurrentRequests });
   return server.address.port;
 }
 
@@ -53,10 +47,25 @@ function answer({ ask }: Question): unknown {
       return process.cpuUsage();
     case 'live':
       return [...(server?.sessions.values() ?? [])].map(({ counters }) => ({ ...counters }));
+    case 'watch':
+      return memory.start();
+    case 'growth':
+      return memory.stop();
   }
 }
 
-const port = kind === 'raw' ? await serveRaw() : await serveStatewire();
+/** By the first argument; what the second one is for is theirs. */
+const servers: Readonly<Record<string, () => Promise<number>>> = {
+  raw: serveRaw,
+  statewire: serveStatewire,
+  'raw-small': () => serveRawStream('small'),
+  'raw-binary': () => serveRawStream('binary'),
+  streams: serveStreams,
+  proxy: () => serveProxy(Number(limit)),
+};
+const serve = servers[kind];
+if (serve === undefined) throw new TypeError(`there is no server '${kind}': ${Object.keys(servers).join(', ')}`);
+const port = await serve();
 process.on('message', (question: Question) => process.send?.(answer(question)));
 process.on('disconnect', () => process.exit());
 process.send?.(port);

@@ -103,8 +103,8 @@ export class ChannelReceiver implements ReceivingPort {
         return Promise.reject(error);
       }
     }
-    if (this.actor.value === 'ended') return Promise.resolve(OVER);
     if (this.#ending !== undefined) return Promise.reject(this.#error(this.#ending));
+    if (this.actor.value === 'ended') return Promise.resolve(OVER);
     this.#half.hold(handle);
     const received = new Promise<Received<unknown>>((resolve, reject) => void this.#waiting.join({ resolve, reject }));
     this.actor.send(ASKED);
@@ -117,6 +117,8 @@ export class ChannelReceiver implements ReceivingPort {
   }
 
   reset(reason: string | undefined): void {
+    // Ended, but not read to its end: what is dropped now must not look complete (channel.order).
+    if (this.#unread > 0 && this.actor.done) this.#ending ??= { type: 'reset', reason };
     this.#drop();
     this.actor.send({ type: 'reset', reason });
   }
@@ -231,7 +233,8 @@ export class ChannelReceiver implements ReceivingPort {
   }
 
   #drop(): void {
-    this.#batches = [];
+    // The same list again: a new one for each item of a channel that is read as it is written would soon be old garbage.
+    this.#batches.length = 0;
     this.#batch = 0;
     this.#item = 0;
     this.#unread = 0;

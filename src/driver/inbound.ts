@@ -16,6 +16,11 @@ import { failure } from './outcome.ts';
 
 const LINK_LOST = { type: 'linkLost' } as const;
 
+interface BrokenRule {
+  readonly rule: string;
+  readonly message: string;
+}
+
 export class Inbound {
   readonly host: DriverHost;
   readonly channels: Channels;
@@ -35,7 +40,7 @@ export class Inbound {
 
   serve(message: CallMessage): void {
     const { requestId, operationId } = message;
-    const broken = this.#brokenRule(message);
+    const broken = this.#brokenRule(message) ?? this.#announceChannels(message.channels);
     if (broken !== undefined) {
       this.host.protocolError(broken.rule, broken.message);
       return;
@@ -83,7 +88,7 @@ export class Inbound {
   }
 
   /** What a call breaks before it is anybody's (id.parity, id.violation, attempt.limit-in, op.id). */
-  #brokenRule({ connectionId, requestId, operationId, channels }: CallMessage): { rule: string; message: string } | undefined {
+  #brokenRule({ connectionId, requestId, operationId }: CallMessage): BrokenRule | undefined {
     if ((requestId % 2 === 1) === this.host.oddIds) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
     if (this.#attempts.has(requestId)) return { rule: 'id.violation', message: `request id ${requestId} is in flight already` };
     // What waits for a link that is full the peer has not read: for it, these attempts are in flight.
@@ -93,7 +98,12 @@ export class Inbound {
     if ((operationId !== undefined) !== this.host.retry) {
       return { rule: 'op.id', message: this.host.retry ? 'a call without an operation id' : 'a call with an operation id, though retry is off' };
     }
-    const problem = channels.length === 0 ? undefined : this.channels.announce(channels);
+    return undefined;
+  }
+
+  /** From here on what comes for the call's channels is kept (channel.early). */
+  #announceChannels(ids: readonly number[]): BrokenRule | undefined {
+    const problem = ids.length === 0 ? undefined : this.channels.announce(ids);
     return problem === undefined ? undefined : { rule: 'id.violation', message: problem };
   }
 

@@ -41,8 +41,14 @@ export class WaitingLine<T> {
   }
 
   #compact(): void {
-    if (this.#first < 1_024 && this.#size > 0) return;
-    if (this.#first * 2 < this.#places.length) return;
+    if (this.#size === 0) {
+      // The same list again: most lines are short, and empty most of the time.
+      this.#removed += this.#places.length;
+      this.#places.length = 0;
+      this.#first = 0;
+      return;
+    }
+    if (this.#first < 1_024 || this.#first * 2 < this.#places.length) return;
     this.#places = this.#places.slice(this.#first);
     this.#removed += this.#first;
     this.#first = 0;

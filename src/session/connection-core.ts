@@ -30,8 +30,6 @@ export interface ConnectionCoreOptions {
   readonly oddIds: boolean;
   /** Whether it is released when all its handles were collected; false: the runtime itself holds it (liveness.gc). */
   readonly isTethered: boolean;
-  /** Opened, or not: told once. */
-  readonly onDecided?: (rejection: RpcError | undefined) => void;
   readonly onClosed?: (connection: ConnectionCore) => void;
 }
 
@@ -50,6 +48,8 @@ export class ConnectionCore {
   driver: Driver | undefined = undefined;
   host: ConnectionHost | undefined = undefined;
   readonly #options: ConnectionCoreOptions;
+  /** Let go of once it was told: what settles a promise holds on to its value, and the `Connection` is its user's alone (liveness.gc). */
+  #onDecided: ((rejection: RpcError | undefined) => void) | undefined = undefined;
   /** Its own hold, and its clients. */
   #holders = 1;
   #received = 0;
@@ -113,6 +113,11 @@ export class ConnectionCore {
     this.actor.start();
   }
 
+  /** Tells once whether it was opened, or why not. */
+  whenDecided(tell: (rejection: RpcError | undefined) => void): void {
+    this.#onDecided = tell;
+  }
+
   /** Calls may go both ways: `peerMaxConcurrentRequests` is what the peer takes on it. */
   open(peerMaxConcurrentRequests: number): void {
     const { agreement } = this.core;
@@ -120,7 +125,13 @@ export class ConnectionCore {
     this.host = new ConnectionHost(this, agreement, peerMaxConcurrentRequests);
     this.driver = new Driver(this.host);
     this.#event({ type: 'opened' });
-    this.#options.onDecided?.(undefined);
+    this.#decided(undefined);
+  }
+
+  #decided(rejection: RpcError | undefined): void {
+    const tell = this.#onDecided;
+    this.#onDecided = undefined;
+    tell?.(rejection);
   }
 
   reject(reason: string): void {
@@ -179,7 +190,7 @@ export class ConnectionCore {
     const end: SessionEnd = ending?.type === 'ended' ? ending : { kind: 'connection-closed', reason: CLOSED, loss: CLOSED };
     this.driver?.stop({ kind: end.kind, reason: end.reason, loss: end.loss });
     if (this.host !== undefined) this.host.space.leave(this.host.peerSeries);
-    else this.#options.onDecided?.(this.#rejection(ending));
+    else this.#decided(this.#rejection(ending));
     this.#options.onClosed?.(this);
     this.#resolveClosed();
     this.#relay?.ended(ending?.type === 'peerClosed' || ending?.type === 'close' ? ending.reason : CLOSED);

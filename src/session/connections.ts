@@ -3,13 +3,14 @@
  * conn.unknown). The root is the session's own.
  */
 import { Connection } from '../connection.ts';
+import { isPromise } from '../driver/maybe.ts';
 import { RpcError, textOf } from '../errors.ts';
 import { conceal, MetadataView } from '../metadata.ts';
 import { resolveOpen, resolveTerms } from '../connection-options.ts';
 import type { ConnectionRequest, ConnectionTerms, OpenOptions } from '../connection-options.ts';
 import type { AcceptMessage, CloseMessage, OpenMessage, RejectMessage } from '../wire/index.ts';
 import { ConnectionCore } from './connection-core.ts';
-import type { SessionEnd } from './connection-core.ts';
+import type { ConnectionCoreOptions, SessionEnd } from './connection-core.ts';
 import type { SessionCore } from './session-core.ts';
 
 /** A connection that the peer wants, while we think about it. */
@@ -72,19 +73,20 @@ export class Connections {
     }
     const connectionId = this.#nextId;
     this.#nextId += 2;
-    return new Promise((resolve, reject) => {
-      const connection = new ConnectionCore(core, {
-        connectionId,
-        terms,
-        oddIds: parity === 'odd',
-        isTethered: true,
-        onDecided: (rejection) => (rejection === undefined ? resolve(new Connection(connection.tether())) : reject(rejection)),
-        onClosed: () => this.#remove(connectionId),
-      });
-      this.#live.set(connectionId, connection);
-      connection.start();
-      core.outbox.send({ type: 'open', connectionId, parity, limits: { maxConcurrentRequests: terms.maxConcurrentRequests }, metadata });
+    const connection = this.#ask({ connectionId, terms, oddIds: parity === 'odd' });
+    const opened = new Promise<Connection>((resolve, reject) => {
+      connection.whenDecided((rejection) => (rejection === undefined ? resolve(new Connection(connection.tether())) : reject(rejection)));
     });
+    core.outbox.send({ type: 'open', connectionId, parity, limits: { maxConcurrentRequests: terms.maxConcurrentRequests }, metadata });
+    return opened;
+  }
+
+  #ask(options: Pick<ConnectionCoreOptions, 'connectionId' | 'terms' | 'oddIds'>): ConnectionCore {
+    const { connectionId } = options;
+    const connection = new ConnectionCore(this.#core, { ...options, isTethered: true, onClosed: () => this.#remove(connectionId) });
+    this.#live.set(connectionId, connection);
+    connection.start();
+    return connection;
   }
 
   accepted({ connectionId, limits }: AcceptMessage): void {
@@ -125,7 +127,7 @@ export class Connections {
     }
     this.#highestOfPeer = connectionId;
     const refusal = this.#refusal();
-    if (refusal === undefined) this.#ask({ message: { ...message, metadata: conceal(message.metadata) }, isOver: false });
+    if (refusal === undefined) this.#consider({ message: { ...message, metadata: conceal(message.metadata) }, isOver: false });
     else this.#sayReject(connectionId, refusal);
   }
 
@@ -138,7 +140,7 @@ export class Connections {
     return undefined;
   }
 
-  #ask(pending: Pending): void {
+  #consider(pending: Pending): void {
     const core = this.#core;
     this.#pending.set(pending.message.connectionId, pending);
     const request: ConnectionRequest = {
@@ -161,7 +163,7 @@ export class Connections {
     };
     try {
       const answer: unknown = core.endpoint.options.onConnection?.(request);
-      if (answer instanceof Promise) answer.then(undecided, failed);
+      if (isPromise(answer)) answer.then(undecided, failed);
       else undecided();
     } catch (error) {
       failed(error);

@@ -81,8 +81,9 @@ export class KeepAlive {
 
   awaitAnswer(): void {
     const { clock, timeoutMs } = this.#settings;
-    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#heard > this.#heardAtPing });
-    this.#timer = clock.setTimeout(elapsed, timeoutMs);
+    const judge = (): void => this.#actor.send({ type: 'elapsed', heard: this.#heard > this.#heardAtPing });
+    // A turn later: a process that was busy for long runs its timers before it reads what has come meanwhile.
+    this.#timer = clock.setTimeout(() => (this.#timer = clock.setTimeout(judge, 0)), timeoutMs);
   }
 
   declareDead(): void {

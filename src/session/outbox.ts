@@ -24,7 +24,7 @@ export class Outbox implements Outlet {
   readonly #heldResponses = new Map<number, number>();
   #heldAnswers = 0;
   #handovers: Handover[] = [];
-  #roomWaiters = new Set<RoomWaiter>();
+  readonly #roomWaiters = new Set<RoomWaiter>();
   readonly #flushTurn = () => {
     this.#scheduled = false;
     this.flush();
@@ -136,13 +136,11 @@ export class Outbox implements Outlet {
   drained(): void {
     this.#full = false;
     this.flush();
-    const waiters = this.#roomWaiters;
-    if (this.#full || waiters.size === 0) return;
-    // Who finds no room, since others took it, waits again; behind those who have not been asked yet.
-    this.#roomWaiters = new Set();
-    for (const waiter of waiters) {
-      if (this.#full) this.#roomWaiters.add(waiter);
-      else waiter.room();
+    // In turn: who finds no room any more, since others took it, waits again behind those who have not been asked yet.
+    for (const waiter of this.#roomWaiters) {
+      if (this.#full) return;
+      this.#roomWaiters.delete(waiter);
+      waiter.room();
     }
   }
 

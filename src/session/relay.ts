@@ -9,15 +9,20 @@ import type { DriverMessage } from '../driver/driver.ts';
 import type { ChannelMessage } from '../driver/channels.ts';
 import { failure, unsendable } from '../driver/outcome.ts';
 import type { Outcome } from '../driver/outcome.ts';
-import { MessageTooLargeError, NO_PROPAGATE } from '../wire/index.ts';
+import { findEndMarks, MessageTooLargeError, NO_PROPAGATE } from '../wire/index.ts';
 import type { CallMessage, CancelMessage, Metadata, ResponseMessage } from '../wire/index.ts';
 import type { ConnectionCore } from './connection-core.ts';
 import type { ConnectionHost } from './connection-host.ts';
 
 /** What both directions know of. */
 interface Joint {
-  /** Channels that a call has announced and nothing has ended. */
-  readonly channels: Set<number>;
+  /** Channels that a call has announced and nothing has ended, with the direction in which their items go. */
+  readonly channels: Map<number, Relay>;
+}
+
+interface BrokenRule {
+  readonly rule: string;
+  readonly message: string;
 }
 
 /** One direction: what comes on `from` goes to `to`. */
@@ -27,6 +32,8 @@ export class Relay {
   readonly #joint: Joint;
   /** Requests of `from`'s peer that `to`'s peer has yet to answer. */
   readonly #requests = new Set<number>();
+  /** The highest channel id that `from`'s peer has used: it allocates them in order (id.unique). */
+  #highestChannel = 0;
   #back: Relay | undefined = undefined;
 
   private constructor(from: ConnectionCore, to: ConnectionCore, joint: Joint) {
@@ -37,7 +44,7 @@ export class Relay {
 
   /** Joins two connections that fit (`whyNotJoined`). */
   static join(one: ConnectionCore, other: ConnectionCore): void {
-    const joint: Joint = { channels: new Set() };
+    const joint: Joint = { channels: new Map() };
     const there = new Relay(one, other, joint);
     const back = new Relay(other, one, joint);
     there.#back = back;
@@ -97,34 +104,54 @@ export class Relay {
 
   #call(message: CallMessage): void {
     const host = this.#fromHost;
-    const broken = this.#brokenRule(message);
+    const broken = this.#brokenRule(message) ?? this.#announce(message);
     if (broken !== undefined) {
       host.protocolError(broken.rule, broken.message);
       return;
     }
-    const { requestId, operationId, channels } = message;
+    const { requestId, operationId } = message;
     if (message.ack !== undefined) {
       host.acknowledged(message.ack);
       this.acknowledge(host.peerSeries.id, message.ack);
     }
     this.#requests.add(requestId);
-    for (const id of channels) this.#joint.channels.add(id);
     const series = message.series ?? (typeof operationId === 'number' ? host.peerSeries.id : undefined);
     this.#sendOr({ ...message, series, ack: undefined, metadata: propagated(message.metadata) }, () => this.#refuse(message));
   }
 
-  #brokenRule({ requestId, operationId, channels }: CallMessage): { rule: string; message: string } | undefined {
+  #isOurs(id: number): boolean {
+    return (id % 2 === 1) === this.#fromHost.oddIds;
+  }
+
+  #brokenRule({ requestId, operationId }: CallMessage): BrokenRule | undefined {
     const host = this.#fromHost;
-    const isOurs = (id: number): boolean => (id % 2 === 1) === host.oddIds;
-    if (isOurs(requestId)) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
+    if (this.#isOurs(requestId)) return { rule: 'id.violation', message: `request id ${requestId} has our parity, not yours` };
     if (this.#requests.has(requestId)) return { rule: 'id.violation', message: `request id ${requestId} is in flight already` };
     const { maxConcurrentRequests } = host;
     const inFlight = this.#requests.size + host.outlet.heldResponses(host.connectionId);
     if (inFlight >= maxConcurrentRequests) return { rule: 'attempt.limit-in', message: `more than ${maxConcurrentRequests} requests in flight` };
     if ((operationId !== undefined) !== host.retry)
       return { rule: 'op.id', message: 'a call with an operation id where there are none, or without one' };
-    const wrong = channels.find((id, place) => isOurs(id) || this.#joint.channels.has(id) || channels.indexOf(id) !== place);
-    return wrong === undefined ? undefined : { rule: 'id.violation', message: `channel id ${wrong} is not yours, or in use already` };
+    return undefined;
+  }
+
+  /** Notes a call's channels. Their marks are looked at, nothing is decoded. */
+  #announce({ channels, args }: CallMessage): BrokenRule | undefined {
+    if (channels.length === 0) return undefined;
+    const cap = this.#to.host?.peerMaxInitialCredit ?? 0;
+    // Malformed: the peer behind us says so, and knows none of its channels.
+    const marks = findEndMarks(args, channels.length);
+    for (const [place, id] of channels.entries()) {
+      if (this.#isOurs(id) || id <= this.#highestChannel)
+        return { rule: 'id.violation', message: `channel id ${id} is not yours, or was used before` };
+      this.#highestChannel = id;
+      const mark = marks?.get(place);
+      if (mark === undefined) continue;
+      if (mark.travels === 'receiver' && mark.credit > cap)
+        return { rule: 'credit.cap', message: `channel ${id} begins with a credit of ${mark.credit}, above ${cap}` };
+      this.#joint.channels.set(id, mark.travels === 'receiver' ? this : (this.#back ?? this));
+    }
+    return undefined;
   }
 
   /** The peer behind us does not take as much. It did not run. */
@@ -166,8 +193,14 @@ export class Relay {
   #channel(message: ChannelMessage): void {
     const { channelId } = message;
     const { channels } = this.#joint;
-    if (!channels.has(channelId)) {
+    const direction = channels.get(channelId);
+    if (direction === undefined) {
       this.#countLate(message);
+      return;
+    }
+    if (message.type !== 'reset' && (direction === this) === (message.type === 'grant')) {
+      const rule = message.type === 'grant' ? 'credit.grant' : 'channel.order';
+      this.#fromHost.protocolError(rule, `${message.type} for channel ${channelId}, from the wrong end of it`);
       return;
     }
     if (message.type === 'end' || message.type === 'reset') channels.delete(channelId);

@@ -9,6 +9,6 @@ export { decodeEach } from './decode.ts';
 export { MessageTooLargeError, ValueError, WireError } from './errors.ts';
 export { decodeMessages, encodeMessage } from './payload.ts';
 export * from './messages.ts';
-export { decodeArgument, decodeItem, decodeValue } from './value-decode.ts';
+export { decodeArgument, decodeItem, decodeValue, findEndMarks } from './value-decode.ts';
 export { measure } from './value-check.ts';
 export { encodeValue } from './value-pack.ts';

@@ -8,11 +8,11 @@
 
 import { addExtension, Unpackr } from 'msgpackr';
 import { readEndMark } from './channel-ends.ts';
-import type { EndBinder } from './channel-ends.ts';
+import type { EndBinder, EndMark } from './channel-ends.ts';
 import { EXTENSION_CHANNEL, EXTENSION_MAP, EXTENSION_SET, EXTENSION_TEXT } from './codes.ts';
-import { malformed } from './errors.ts';
+import { malformed, WireError } from './errors.ts';
 import { readUtf8 } from './utf8.ts';
-import { boxesScanned, patchesScanned, scanValue } from './value-scan.ts';
+import { boxesScanned, marksScanned, patchesScanned, scanValue } from './value-scan.ts';
 
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
 
@@ -108,6 +108,19 @@ export function decodeArgument(bytes: Uint8Array, channels: number, bind: EndBin
     return decode(bytes, channels);
   } finally {
     binder = undefined;
+  }
+}
+
+/**
+ * The channel ends in the argument of a call that announced so many channels, by their places, for those who pass it on and decode nothing. Undefined:
+ * whoever decodes it will find it malformed.
+ */
+export function findEndMarks(bytes: Uint8Array, channels: number): ReadonlyMap<number, EndMark> | undefined {
+  try {
+    return scanValue(bytes, 0, channels) === bytes.length ? marksScanned() : undefined;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
   }
 }
 

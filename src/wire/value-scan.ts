@@ -6,6 +6,7 @@
  */
 
 import { END_MARK_BYTES, readEndMark } from './channel-ends.ts';
+import type { EndMark } from './channel-ends.ts';
 import {
   EXTENSION_BIGINT,
   EXTENSION_CHANNEL,
@@ -32,9 +33,9 @@ let at = 0;
 let end = 0;
 let boxes = 0;
 let patches: number[] = [];
-/** How many channel ends the value may hold, each with a place of its own below this; and which places were taken. */
+/** How many channel ends the value may hold, each with a place of its own below this; and those found, by place. */
 let endsAllowed = 0;
-let places: Set<number> | undefined = undefined;
+let marks: Map<number, EndMark> | undefined = undefined;
 
 /** How many Maps and Sets the value last scanned holds. */
 export function boxesScanned(): number {
@@ -46,6 +47,11 @@ export function patchesScanned(): readonly number[] {
   return patches;
 }
 
+/** The channel ends of the value last scanned, by their places. */
+export function marksScanned(): ReadonlyMap<number, EndMark> {
+  return marks ?? new Map<number, EndMark>();
+}
+
 /**
  * Scans the one value that begins at `start` and gives where it ends. It must hold `channelEnds` channel ends, one for each place: none, but in the
  * argument of a call. Throws WireError.
@@ -53,14 +59,14 @@ export function patchesScanned(): readonly number[] {
 export function scanValue(source: Uint8Array, start: number, channelEnds = 0): number {
   bytes = source;
   endsAllowed = channelEnds;
-  places = undefined;
+  marks = undefined;
   at = start;
   end = source.length;
   boxes = 0;
   if (patches.length > 0) patches = [];
   try {
     scan(0);
-    const found = (places as Set<number> | undefined)?.size ?? 0;
+    const found = (marks as Map<number, EndMark> | undefined)?.size ?? 0;
     if (found !== channelEnds) throw malformed(`the value has ${found} channel ends, and ${channelEnds} channels were announced`, start);
     return at;
   } finally {
@@ -241,9 +247,9 @@ function scanEnd(length: number, offset: number): void {
   const mark = readEndMark(bytes, at);
   if (mark === undefined) throw malformed('a channel end that is neither a receiver nor a sender', offset);
   if (mark.ordinal >= endsAllowed) throw malformed(`a channel end with the place ${mark.ordinal} of ${endsAllowed} channels`, offset);
-  places ??= new Set();
-  if (places.has(mark.ordinal)) throw malformed(`two channel ends with the place ${mark.ordinal}`, offset);
-  places.add(mark.ordinal);
+  marks ??= new Map();
+  if (marks.has(mark.ordinal)) throw malformed(`two channel ends with the place ${mark.ordinal}`, offset);
+  marks.set(mark.ordinal, mark);
   skip(length);
 }
 

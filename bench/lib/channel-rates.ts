@@ -1,0 +1,85 @@
+/** How fast one channel carries items, in both directions, beside a bare socket with MessagePack frames in the same run. */
+import { channel, connect } from 'statewire';
+import type { Client } from 'statewire';
+import { tcp } from 'statewire/tcp';
+import { RawStream } from './channel-raw.ts';
+import { startServer } from './child.ts';
+import { BINARY_BYTES, ITEMS, Streams } from './contract.ts';
+import type { ItemKind } from './contract.ts';
+import { round } from './figures.ts';
+import { atLeast } from './report.ts';
+import type { Report, Row, Settings } from './report.ts';
+import { compare, cpuColumns, cpuTotal, ratio } from './rounds.ts';
+import type { Contender, Cost, Result } from './rounds.ts';
+
+/** Items the sender may have on their way: what a user who wants throughput asks for. */
+export const CREDIT = { small: 4_096, binary: 64 } as const;
+const COUNT = { small: 400_000, binary: 8_192 } as const;
+/** What stage 2 promises, as parts of the bare socket's rate. */
+const BOUND = { small: 0.3, binary: 0.7 } as const;
+
+/** Client to server; settles with what the receiver counted. */
+export async function push(client: Client<typeof Streams>, kind: ItemKind, count: number): Promise<void> {
+  const [tx, items] = channel<unknown>({ credit: CREDIT[kind] });
+  const taken = client.sink({ items });
+  const item = ITEMS[kind];
+  for (let sent = 0; sent < count; sent++) await tx.send(item);
+  tx.close();
+  const arrived = await taken;
+  if (arrived !== count) throw new Error(`${count} items were sent and ${arrived} arrived`);
+}
+
+/** Server to client. */
+async function pull(client: Client<typeof Streams>, kind: ItemKind, count: number): Promise<void> {
+  const [items, rx] = channel<unknown>({ credit: CREDIT[kind] });
+  const sent = client.source({ kind, count, items });
+  let arrived = 0;
+  for await (const _ of rx) arrived++;
+  await sent;
+  if (arrived !== count) throw new Error(`${count} items were sent and ${arrived} arrived`);
+}
+
+const DIRECTIONS = ['client → server', 'server → client'] as const;
+
+export async function rates(kind: ItemKind, { rounds }: Settings): Promise<Report> {
+  const count = COUNT[kind];
+  const rawServer = await startServer(`raw-${kind}`);
+  const server = await startServer('streams');
+  const raw = await RawStream.connect(rawServer.port, kind);
+  const session = await connect(tcp({ port: server.port }));
+  const client = session.client(Streams);
+  const contenders: Contender[] = [
+    { name: 'raw socket + msgpackr', count, others: { server: rawServer }, work: () => raw.push(count) },
+    { name: 'statewire', count, others: { server }, work: () => push(client, kind, count) },
+    { name: 'raw socket + msgpackr', count, others: { server: rawServer }, work: () => raw.pull(count) },
+    { name: 'statewire', count, others: { server }, work: () => pull(client, kind, count) },
+  ];
+  const results = await compare(contenders, rounds);
+  raw.close();
+  await session.close();
+  await Promise.all([rawServer.stop(), server.stop()]);
+
+  return {
+    title: `${kind === 'small' ? 'small items' : '64 KiB binaries'}, one channel, credit ${CREDIT[kind]}, ${count} a round`,
+    rows: results.map((result, index) => {
+      const cpuOfRaw = round(ratio(result, results[index - (index % 2)] ?? result, cpuTotal), 2);
+      return rowOf(kind, result.cost, { direction: DIRECTIONS[index >> 1] ?? '', name: result.name, 'CPU of raw': cpuOfRaw });
+    }),
+    bounds: DIRECTIONS.map((direction, at) => {
+      const [theirs, ours] = results.slice(2 * at) as [Result, Result];
+      return atLeast(
+        `${direction}, statewire / raw`,
+        ratio(ours, theirs, ({ perSecond }) => perSecond),
+        BOUND[kind],
+      );
+    }),
+  };
+}
+
+function rowOf(kind: ItemKind, cost: Cost, labels: Row): Row {
+  const rate: Row =
+    kind === 'small'
+      ? { 'items/s': round(cost.perSecond) }
+      : { 'items/s': round(cost.perSecond), 'MB/s': round((cost.perSecond * BINARY_BYTES) / 1e6) };
+  return { ...labels, ...rate, ...cpuColumns(cost) };
+}
