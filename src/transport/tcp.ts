@@ -71,7 +71,10 @@ function socketLink(socket: Socket, tls: TcpOptions['tls'], maxPayload: number):
 }
 
 function resetSocket(socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
+  if (socket.destroyed) return;
+  // Node 20 cannot reset a socket whose end is under way: it leaks the handle, and the process spins for ever when it leaves.
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Facts of a TLS link. The certificate is parsed when somebody asks, once, and kept: the socket forgets it when it closes. */

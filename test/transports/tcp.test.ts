@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tcp } from 'statewire/tcp';
 import type { Link } from '../../src/transport/link.ts';
 import { PayloadTooLargeError } from '../../src/transport/link.ts';
+import { until } from '../support/raw-socket.ts';
 import { Recorder, connectPair, linkConformance, pattern, record, turns } from '../support/links.ts';
 
 linkConformance(
@@ -47,6 +48,18 @@ describe('tcp', () => {
       const [bytes] = (await once(socket, 'data')) as [Buffer];
       expect([...bytes]).toEqual([3, 0, 0, 0, 1, 2, 3]);
     });
+  });
+
+  it('leaves no handle when a link is aborted while its graceful close is under way', async () => {
+    const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = sockets();
+    const pair = await connectPair(tcp({ port: 0 }), (address) => tcp(address));
+    record(pair.initiator);
+    record(pair.acceptor);
+    pair.initiator.close();
+    pair.initiator.abort();
+    await pair.dispose();
+    await until(() => sockets() <= before);
   });
 
   it('sends all payloads of one turn in one system call', async () => {
