@@ -6,6 +6,8 @@ import { listen } from '../index.ts';
 import type { Session } from '../index.ts';
 import { tcp } from '../tcp.ts';
 import { makeBank } from './bank.ts';
+import { makeBooks } from './books.ts';
+import { Ledger } from './ledger.ts';
 
 /** What the bank tells its parent. */
 export interface BankReady {
@@ -15,9 +17,10 @@ export interface BankReady {
 
 process.on('SIGINT', () => {});
 
+const ledger = new Ledger();
 const sessions = new Set<Session>();
 const server = await listen(tcp({ port: 0 }), {
-  services: [makeBank(sessions)],
+  services: [makeBank(ledger, sessions), makeBooks(ledger)],
   onSession: (session) => sessions.add(session),
   onHandlerError(error, call) {
     // A cancelled quote ends by throwing that it was cancelled.

@@ -6,7 +6,7 @@ import { ExitCode, InputError, UsageError } from './exit.ts';
 import { UNLISTED_OPENING_CENTS } from './expected.ts';
 import { figuresOf, tableOf } from './figures.ts';
 import { readOpenings, readOrders } from './orders.ts';
-import type { MalformedLine } from './orders.ts';
+import type { MalformedLine } from './record-lines.ts';
 import { silentWatcher, watchWith } from './progress.ts';
 
 const DEFAULT_CLIENTS = 4;
@@ -20,7 +20,9 @@ const dataFile = (name: string): string => fileURLToPath(new URL(`../../examples
 export const DEMO_HELP = `statewire demo [options]
 
 A bank in a process of its own charges every order of a CSV file, over TCP. Four clients send some orders twice on purpose, give
-some up, call a method that does not exist and send invalid input; at the end every balance must be exactly what the file says.
+some up, call a method that does not exist and send invalid input. Then the file is streamed to the bank line by line through a channel,
+and for each line the bank streams its receipt back; the bank streams its journal to a reader who is slow on purpose, so that memory shows
+whether the sender is held back, and who leaves early. At the end every balance must be exactly what the file says.
 
   --orders FILE    the orders, a CSV file with the header order,account,cents (default: 1,000 orders that come with statewire)
   --accounts FILE  opening balances, a CSV file with the header account,cents; an account that it does not list opens with
@@ -74,11 +76,12 @@ export async function demo(args: readonly string[], signal: AbortSignal): Promis
     process.stdout.write(DEMO_HELP);
     return ExitCode.ok;
   }
-  const [{ records: orders, malformed }, openings] = await Promise.all([readOrders(given.orders), readOpenings(given.accounts)]);
+  const [file, openings] = await Promise.all([readOrders(given.orders), readOpenings(given.accounts)]);
+  const { records: orders, malformed } = file;
   tellMalformed(given.orders, malformed);
   if (orders.length === 0) throw new InputError(`${given.orders} has no line that is an order`);
   const watcher = given.json ? silentWatcher : watchWith(process.stdout, orders.length);
-  const result = await runDemo({ orders, openings, clients: given.clients, seed: given.seed }, watcher, signal);
+  const result = await runDemo({ file, openings, clients: given.clients, seed: given.seed }, watcher, signal);
   const figures = figuresOf(result, { clients: given.clients, seed: given.seed, skippedLines: malformed });
   process.stdout.write(given.json ? `${JSON.stringify(figures, undefined, 2)}\n` : `\n${tableOf(figures)}\n`);
   for (const fault of figures.faults) process.stderr.write(`statewire demo: ${fault}\n`);

@@ -1,9 +1,14 @@
 /** The demo's result for people and for programs: the figures, what is wrong with them, the table. */
 import type { DemoResult } from './demo-run.ts';
 import { ledgerFaults } from './expected.ts';
-import type { MalformedLine } from './orders.ts';
+import type { MalformedLine } from './record-lines.ts';
+import { auditFaults, slowReaderFaults } from './stream-faults.ts';
+import { streamFigures, streamRows } from './stream-figures.ts';
+import type { StreamFigures } from './stream-figures.ts';
+import { count, layOut } from './table.ts';
+import type { Row } from './table.ts';
 
-export interface Figures {
+export interface Figures extends StreamFigures {
   readonly orders: number;
   readonly skippedLines: readonly MalformedLine[];
   readonly clients: number;
@@ -38,7 +43,7 @@ export interface DemoFacts {
 }
 
 export function figuresOf(result: DemoResult, { clients, seed, skippedLines }: DemoFacts): Figures {
-  const { tally, counts, ledger, expected, seconds } = result;
+  const { tally, counts, ledger, expected, seconds, audit, slowReading } = result;
   const { started, attached, replayed } = counts.runtime;
   const figures = {
     orders: expected.entries,
@@ -62,8 +67,15 @@ export function figuresOf(result: DemoResult, { clients, seed, skippedLines }: D
     balances: Object.fromEntries(
       Array.from(expected.balances, ([account, expectedCents]) => [account, { cents: ledger.balances[account], expectedCents }]),
     ),
+    ...streamFigures(audit, slowReading),
   };
-  return { ...figures, faults: [...ledgerFaults(expected, ledger), ...callFaults(figures, tally.quotesGivenUp)] };
+  const faults = [
+    ...ledgerFaults(expected, ledger),
+    ...callFaults(figures, tally.quotesGivenUp),
+    ...auditFaults(audit),
+    ...slowReaderFaults(slowReading),
+  ];
+  return { ...figures, faults };
 }
 
 /** Both sides' books must agree: every call was run, joined to one that runs, answered from a kept outcome, or refused; every cancel came through. */
@@ -76,14 +88,12 @@ function callFaults(figures: Omit<Figures, 'faults'>, quotesGivenUp: number): re
   return faults;
 }
 
-const count = (value: number): string => value.toLocaleString('en-US');
-
 /** The table at the end, without the faults. */
 export function tableOf(figures: Figures): string {
   const { failures } = figures;
   const balances = Object.values(figures.balances);
   const right = balances.filter(({ cents, expectedCents }) => cents === expectedCents).length;
-  const rows: readonly (readonly [string, string, string])[] = [
+  const rows: readonly Row[] = [
     ['calls', count(figures.calls), `${figures.clients} clients, ${figures.sessions} sessions, ${figures.seconds.toFixed(2)} s`],
     ['executions', count(figures.executions), `${count(figures.charges)} charges of ${count(figures.orders)} orders; the rest quotes and balances`],
     ['duplicates joined', count(figures.duplicatesJoined), 'asked while the first was live'],
@@ -95,9 +105,9 @@ export function tableOf(figures: Figures): string {
       `${count(failures.insufficient)} insufficient, ${count(failures.unknownMethod)} unknown method, ${count(failures.invalidInput)} invalid input, ${count(failures.idConflict)} id taken`,
     ],
     ['calls/s', count(figures.callsPerSecond), ''],
+    ...streamRows(figures),
     ['balances', `${right} of ${balances.length}`, right === balances.length ? 'exactly what the file says' : 'NOT WHAT THE FILE SAYS'],
     ['ledger checksum', figures.checksum.slice(0, 16), ''],
   ];
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map(([name, value, note]) => `${name.padEnd(widths[0] ?? 0)}  ${value.padStart(widths[1] ?? 0)}  ${note}`.trimEnd()).join('\n');
+  return layOut(rows);
 }

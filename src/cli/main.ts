@@ -5,7 +5,7 @@ import { ExitCode, InputError, InterruptedError, UsageError } from './exit.ts';
 
 const HELP = `statewire <command> [options]
 
-  demo         a bank over TCP charges 1,000 orders, with duplicates, cancels and failures; every balance is checked
+  demo         a bank over TCP charges 1,000 orders, with duplicates, cancels and failures, and streams them through channels; all is checked
 
   --help       print this; after a command: its options
   --version    print the version

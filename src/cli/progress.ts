@@ -13,7 +13,10 @@ export function watchWith(output: Output, totalOrders: number): DemoWatcher {
 }
 
 /** For a run that shall say nothing but its result. */
-export const silentWatcher: DemoWatcher = { started() {}, charged() {}, ended() {} };
+export const silentWatcher: DemoWatcher = { started() {}, charged() {}, streaming() {}, ended() {} };
+
+const streams = (lines: number): string =>
+  `streaming: ${lines.toLocaleString('en-US')} lines to the bank, receipts back; then its journal to a slow reader\n`;
 
 const place = ({ pid, port }: { pid: number; port: number }): string => `bank: process ${pid}, 127.0.0.1:${port}\n`;
 
@@ -31,7 +34,13 @@ function bar(output: Output, total: number): DemoWatcher {
       shown.start(total, 0);
     },
     charged: (orders) => shown.update(orders),
-    ended: () => shown.stop(),
+    streaming(lines) {
+      shown.stop();
+      output.write(streams(lines));
+    },
+    ended() {
+      if (shown.isActive) shown.stop();
+    },
   };
 }
 
@@ -42,6 +51,7 @@ function lines(output: Output, total: number): DemoWatcher {
     charged(orders) {
       if (orders % step === 0 || orders === total) output.write(`${orders.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} orders\n`);
     },
+    streaming: (lines) => void output.write(streams(lines)),
     ended() {},
   };
 }

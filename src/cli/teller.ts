@@ -27,7 +27,8 @@ export interface TellerOptions {
   readonly main: Session;
   readonly twin: Session;
   readonly tally: Tally;
-  readonly onCharged: () => void;
+  /** Told of every order that is done, and how it ended: the same for all who asked. */
+  readonly onCharged: (order: Order, ending: Ending) => void;
 }
 
 export class Teller {
@@ -35,7 +36,7 @@ export class Teller {
   readonly #twin: Ask;
   readonly #careless: Client<typeof CarelessBank>;
   readonly #tally: Tally;
-  readonly #onCharged: () => void;
+  readonly #onCharged: TellerOptions['onCharged'];
   #invalid = 0;
 
   constructor({ main, twin, tally, onCharged }: TellerOptions) {
@@ -55,10 +56,11 @@ export class Teller {
     for (const { order, treatment, aside } of orders) {
       await this.#aside(aside, order);
       const endings = await this.#treat(treatment, order);
-      if (endings.some((ending) => !isDeepStrictEqual(ending, endings[0]))) {
+      const [first] = endings;
+      if (first === undefined || endings.some((ending) => !isDeepStrictEqual(ending, first))) {
         throw new UnexpectedEndingError(`${order.order}: the same operation had different outcomes: ${JSON.stringify(endings)}`);
       }
-      this.#onCharged();
+      this.#onCharged(order, first);
     }
   }
 

@@ -1,11 +1,13 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import type { AuditResult } from '../../src/cli/audit.ts';
 import type { LedgerView, Order } from '../../src/cli/bank-contract.ts';
 import { expectLedger, ledgerFaults, UNLISTED_OPENING_CENTS } from '../../src/cli/expected.ts';
-import { figuresOf } from '../../src/cli/figures.ts';
+import { figuresOf, tableOf } from '../../src/cli/figures.ts';
 import { dealAccounts, planOrders } from '../../src/cli/plan.ts';
 import { watchWith } from '../../src/cli/progress.ts';
 import { Counters } from '../../src/driver/counters.ts';
+import type { SlowReading } from '../../src/cli/slow-reader.ts';
 import { Tally, UnexpectedEndingError } from '../../src/cli/tally.ts';
 
 const ORDERS: readonly Order[] = [
@@ -58,11 +60,50 @@ describe('the figures', () => {
   const runtime = Object.assign(new Counters(), { attached: 2, replayed: 1, started: 5 });
   const facts = { clients: 1, seed: 1, skippedLines: [] };
   const tallyOf = (calls: number) => Object.assign(new Tally(), { calls });
-  const result = { counts: { sessions: 2, runtime, quotesAborted: 0 }, ledger: right, expected, seconds: 2 };
+  const audit: AuditResult = {
+    lines: 6,
+    malformed: 1,
+    receipts: 6,
+    summary: { lines: 6, found: 5, skipped: 1 },
+    wrong: 0,
+    firstWrong: undefined,
+    mostUnanswered: 4,
+    seconds: 0.5,
+  };
+  const slowReading: SlowReading = {
+    offered: 1_000,
+    read: 10,
+    misplaced: 0,
+    end: { sent: 70, readerLeft: true },
+    mostUnread: 60,
+    bank: { beforeBytes: 10_000_000, mostBytes: 10_500_000 },
+    demo: { beforeBytes: 20_000_000, mostBytes: 19_000_000 },
+    seconds: 0.25,
+  };
+  const result = { counts: { sessions: 2, runtime, quotesAborted: 0 }, ledger: right, expected, seconds: 2, audit, slowReading };
 
   it('are without fault when every call is accounted for', () => {
     const figures = figuresOf({ ...result, tally: tallyOf(8) }, facts);
     expect(figures).toMatchObject({ calls: 8, executions: 5, duplicatesJoined: 2, replays: 1, callsPerSecond: 4, faults: [] });
+    expect(figures.fileStream).toMatchObject({ lines: 6, receipts: 6, skipped: 1, mostUnanswered: 4, linesPerSecond: 12 });
+    expect(figures.slowReader).toMatchObject({ offered: 1_000, read: 10, sent: 70, mostUnread: 60, leavingNoticed: true });
+  });
+
+  it('stand in the table, the high-water marks beside what is allowed', () => {
+    const table = tableOf(figuresOf({ ...result, tally: tallyOf(8) }, facts));
+    expect(table).toMatch(/^lines streamed +6 {2}6 receipts streamed back; never more than 4 lines without one, 65 allowed; 0\.50 s$/m);
+    expect(table).toMatch(/^slow reader +10 {2}entries read, 0\.25 s; the fast bank never more than 60 ahead, 64 allowed$/m);
+    expect(table).toMatch(
+      /^memory held +10\.0 MB {2}in the bank at most meanwhile, 9\.5 MB before; here 18\.1 MB and 19\.1 MB; 4\.0 MB more allowed$/m,
+    );
+    expect(table).toMatch(/^reader left +70 {2}entries of 1,000 sent when the bank noticed, and stopped$/m);
+  });
+
+  it.each<{ what: string; wrong: Partial<typeof result>; says: string }>([
+    { what: 'a receipt is missing', wrong: { audit: { ...audit, receipts: 5 } }, says: '5 receipts came back' },
+    { what: 'the bank is too far ahead', wrong: { slowReading: { ...slowReading, mostUnread: 65 } }, says: '65 were' },
+  ])('are at fault when $what', ({ wrong, says }) => {
+    expect(figuresOf({ ...result, ...wrong, tally: tallyOf(8) }, facts).faults).toEqual([expect.stringContaining(says)]);
   });
 
   it('are at fault when the server did not account for a call', () => {
@@ -116,6 +157,7 @@ describe('the progress', () => {
     const watcher = watchWith(output, 20);
     watcher.started({ pid: 1, port: 2 });
     for (let order = 1; order <= 20; order++) watcher.charged(order);
+    watcher.streaming(1_234);
     watcher.ended();
     return String(output.read());
   };
@@ -123,11 +165,13 @@ describe('the progress', () => {
   it('is a bar on a terminal', () => {
     expect(shown(true)).toContain('20/20 orders, 100 %');
     expect(shown(true)).toContain('████');
+    expect(shown(true)).toMatch(/20\/20 orders, 100 %[^\n]*\nstreaming: 1,234 lines to the bank[^\n]*\n$/);
   });
 
   it('is plain lines elsewhere', () => {
     const lines = shown(false).trimEnd().split('\n');
-    expect(lines).toHaveLength(11);
+    expect(lines).toHaveLength(12);
+    expect(lines[11]).toBe('streaming: 1,234 lines to the bank, receipts back; then its journal to a slow reader');
     expect(lines).toEqual(expect.arrayContaining(['bank: process 1, 127.0.0.1:2', '10 of 20 orders', '20 of 20 orders']));
   });
 });

@@ -46,6 +46,11 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/1,000 charges of 1,000 orders/);
     expect(stdout).toMatch(/balances +12 of 12 +exactly what the file says/);
     expect(stdout).toMatch(/ledger checksum +[0-9a-f]{16}/);
+    expect(stdout).toContain('streaming: 1,000 lines to the bank');
+    expect(stdout).toMatch(/lines streamed +1,000 +1,000 receipts streamed back; never more than \d{1,2} lines without one, 65 allowed/);
+    expect(stdout).toMatch(/slow reader +300 +entries read, .* the fast bank never more than \d{1,2} ahead, 64 allowed/);
+    expect(stdout).toMatch(/memory held +\d+\.\d MB +in the bank at most meanwhile, \d+\.\d MB before; here \d+\.\d MB and \d+\.\d MB/);
+    expect(stdout).toMatch(/reader left +3\d\d +entries of 250,000 sent when the bank noticed, and stopped/);
   });
 
   it('makes the same calls for the same seed, whatever the number of clients, and prints them as JSON alone with --json', async () => {
@@ -78,6 +83,13 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect(figures[0]?.failures.unknownMethod).toBe(6);
     expect(figures[0]?.failures.invalidInput).toBe(6);
     expect(figures[0]?.failures.idConflict).toBe(5);
+    expect(figures[0]?.fileStream).toMatchObject({ lines: 60, receipts: 60, skipped: 0, mostUnansweredAllowed: 65 });
+    expect(figures[0]?.slowReader).toMatchObject({ offered: 250_000, read: 300, window: 64, leavingNoticed: true });
+    const { mostUnread, sent, bank } = (figures[0] as Figures).slowReader;
+    expect(mostUnread).toBeGreaterThan(32);
+    expect(mostUnread).toBeLessThanOrEqual(64);
+    expect(sent).toBeLessThanOrEqual(364);
+    expect(bank.mostBytes).toBeGreaterThan(1_000_000);
   });
 
   it('takes opening balances from --accounts, and counts what they cannot pay', async () => {
@@ -125,6 +137,8 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     ]);
     expect(stdout).toMatch(/2 charges of 2 orders/);
     expect(stdout).toMatch(/balances +2 of 2 +exactly/);
+    // The malformed ones too: the bank must find them malformed for the same reasons.
+    expect(stdout).toMatch(/lines streamed +10 +10 receipts streamed back/);
   });
 
   it.each([
@@ -146,9 +160,19 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: `statewire: the bank's process ${pid} ended by SIGKILL before the demo was done\n` });
   });
 
-  it('ends itself and the bank on SIGINT', async () => {
+  it('reports a bank that dies while it streams', async () => {
     const running = start('src/cli/main.ts', 'demo');
     const [, pid] = await running.prints(/bank: process (\d+)/);
+    await running.prints(/streaming: /);
+    process.kill(Number(pid), 'SIGKILL');
+    const { code, stderr } = await running.finished;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: `statewire: the bank's process ${pid} ended by SIGKILL before the demo was done\n` });
+  });
+
+  it.each(['bank: process', 'streaming: '])('ends itself and the bank on SIGINT, after %s', async (printed) => {
+    const running = start('src/cli/main.ts', 'demo');
+    const [, pid] = await running.prints(/bank: process (\d+)/);
+    await running.prints(new RegExp(printed));
     running.signal('SIGINT');
     const { code, stderr } = await running.finished;
     expect({ code, stderr }).toEqual({ code: 130, stderr: 'statewire: interrupted by SIGINT\n' });
