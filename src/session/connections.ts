@@ -198,6 +198,7 @@ export class Connections {
     if (typeof reason !== 'string') throw new TypeError(`reject: the reason must be a string, not ${typeof reason}`);
     this.#decide(pending);
     this.#sayReject(pending.message.connectionId, reason);
+    this.#core.connectionGone();
   }
 
   #decide(pending: Pending): void {
@@ -219,9 +220,14 @@ export class Connections {
   closedByPeer({ connectionId, reason }: CloseMessage): void {
     const pending = this.#pending.get(connectionId);
     const connection = this.#live.get(connectionId);
-    if (pending !== undefined) this.#giveUp(pending);
-    else if (connection !== undefined) connection.peerClosed(reason ?? 'closed');
-    else this.unknown(connectionId);
+    if (pending !== undefined) {
+      this.#giveUp(pending);
+      this.#core.connectionGone();
+    } else if (connection !== undefined) {
+      connection.peerClosed(reason ?? 'closed');
+    } else {
+      this.unknown(connectionId);
+    }
   }
 
   /** A message for a connection that is not there (conn.unknown). */
