@@ -199,7 +199,9 @@ export class ConnectionCore {
   #rejection(ending: ConnectionEnding | undefined): RpcError {
     if (ending?.type === 'rejected')
       return new RpcError({ kind: 'rejected', reason: ending.reason, message: `the peer rejected the connection: ${ending.reason}` });
-    return new RpcError({ kind: 'connection-closed', reason: CLOSED, message: 'the session ended before the connection was open', retryable: true });
+    const message = 'the session ended before the connection was open';
+    if (ending?.type === 'ended' && ending.kind === 'protocol-error') return new RpcError({ kind: ending.kind, reason: ending.reason, message });
+    return new RpcError({ kind: 'connection-closed', reason: CLOSED, message, retryable: true });
   }
 
   // ---- who holds it

@@ -63,7 +63,7 @@ export class ConnectionHost implements DriverHost {
   }
 
   client<S extends AnyService>(service: S): Client<S> {
-    return this.#connection.tether().client(service);
+    return this.#connection.tether().clientOfHandler(service);
   }
 
   protocolError(rule: string, message: string): void {

@@ -18,6 +18,7 @@ interface Pending {
   readonly message: OpenMessage;
   /** It was decided, or the peer has given it up. */
   isOver: boolean;
+  accepted?: ConnectionCore;
 }
 
 export class Connections {
@@ -160,6 +161,8 @@ export class Connections {
         error,
       });
       this.#reject(pending, 'not accepted', 'quietly');
+      // Accepted before it threw: nobody may be there to look after it.
+      pending.accepted?.close('not accepted');
     };
     try {
       const answer: unknown = core.endpoint.options.onConnection?.(request);
@@ -185,6 +188,7 @@ export class Connections {
         this.#remove(connectionId);
       },
     });
+    pending.accepted = connection;
     this.#live.set(connectionId, connection);
     this.#openOfPeer++;
     connection.start();
@@ -245,6 +249,7 @@ export class Connections {
 
   #remove(connectionId: number): void {
     this.#live.delete(connectionId);
-    this.#core.connectionGone();
+    // Once the connection's actor has said that it is over: its session's may end by this.
+    queueMicrotask(() => this.#core.connectionGone());
   }
 }

@@ -3,6 +3,7 @@ import { keepAliveMachine } from '../machines/keep-alive.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { ActorHost, LiveActor } from '../machines/spawn.ts';
 import type { Clock } from '../options.ts';
+import type { Link } from '../transport/link.ts';
 import type { SessionCore } from './session-core.ts';
 
 const keepers = defineActor<KeepAlive>()({
@@ -22,6 +23,8 @@ export interface KeepAliveSettings {
   readonly clock: Clock;
   readonly actors: ActorHost;
   readonly sendPing: (nonce: number) => void;
+  /** Grows with whatever comes over the link, also with parts of a payload, where the link can tell. */
+  readonly activity: () => number;
   readonly onDead: (error: Error) => void;
 }
 
@@ -32,14 +35,22 @@ export class KeepAlive {
   /** Payloads heard, and how many they were at the last ping. */
   #heard = 0;
   #heardAtPing = 0;
+  #activityAtPing = 0;
   #nonce = 0;
   #timer: unknown = undefined;
 
   /** Watches a session's link, if its options want that. */
-  static over(core: SessionCore, onDead: (error: Error) => void): KeepAlive | undefined {
+  static over(core: SessionCore, link: Link, onDead: (error: Error) => void): KeepAlive | undefined {
     const { keepAlive, clock } = core.endpoint.options;
     if (keepAlive === false) return undefined;
-    return new KeepAlive({ ...keepAlive, clock, actors: core.actors, sendPing: (nonce) => core.outbox.send({ type: 'ping', nonce }), onDead });
+    return new KeepAlive({
+      ...keepAlive,
+      clock,
+      actors: core.actors,
+      sendPing: (nonce) => core.outbox.send({ type: 'ping', nonce }),
+      activity: () => link.inboundActivity ?? 0,
+      onDead,
+    });
   }
 
   /** Begins to watch. */
@@ -76,12 +87,15 @@ export class KeepAlive {
 
   ping(): void {
     this.#heardAtPing = this.#heard;
+    this.#activityAtPing = this.#settings.activity();
     this.#settings.sendPing(++this.#nonce);
   }
 
   awaitAnswer(): void {
-    const { clock, timeoutMs } = this.#settings;
-    const judge = (): void => this.#actor.send({ type: 'elapsed', heard: this.#heard > this.#heardAtPing });
+    const { activity, clock, timeoutMs } = this.#settings;
+    // A large payload may take longer than the timeout to come whole.
+    const isHeard = (): boolean => this.#heard > this.#heardAtPing || activity() !== this.#activityAtPing;
+    const judge = (): void => this.#actor.send({ type: 'elapsed', heard: isHeard() });
     // A turn later: a process that was busy for long runs its timers before it reads what has come meanwhile.
     this.#timer = clock.setTimeout(() => (this.#timer = clock.setTimeout(judge, 0)), timeoutMs);
   }

@@ -324,7 +324,7 @@ export class SessionCore {
     this.outbox.maxPayload = agreement.peerLimits.maxPayload;
     this.outbox.attach(link);
     this.root.open(agreement.peerLimits.maxConcurrentRequests);
-    this.#keepAlive = KeepAlive.over(this, (error) => this.#lost(error));
+    this.#keepAlive = KeepAlive.over(this, link, (error) => this.#lost(error));
     this.status$.next('connected');
     this.#options.onConnected(this);
     if (this.#isTethered) this.#facade.letGo();

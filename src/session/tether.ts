@@ -22,6 +22,11 @@ export class Tether implements Caller {
     return makeClient(service, this);
   }
 
+  /** `call.client` in a handler: works as long as the connection is there, and does not hold it, since handlers release nothing. */
+  clientOfHandler<S extends AnyService>(service: S): Client<S> {
+    return makeClient(service, { call: (method, input, options) => this.call(method, input, options), clientMade() {}, clientReleased() {} });
+  }
+
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
     return this.core.call(method, input, options);
   }

@@ -31,6 +31,8 @@ export interface Link {
    * 64 KiB until its peer is authenticated (session.handshake-limits). A link without it leaves the check to the session.
    */
   limitInbound?(maxBytes: number): void;
+  /** Grows with whatever arrives, also with parts of a payload: a sign of life of a peer that sends a large one (session.keepalive). */
+  readonly inboundActivity?: number;
   /** Remote address, TLS peer certificate and the like. */
   readonly facts: Readonly<Record<string, unknown>>;
 }

@@ -70,6 +70,10 @@ export class StreamLink extends BaseLink {
     return false;
   }
 
+  get inboundActivity(): number {
+    return this.#receivedChunks;
+  }
+
   /** Writes what this turn has sent. Public for `process.nextTick` alone, which takes a function and its argument without a closure. */
   flush(): void {
     if (this.#queue.length === 0 || !this.isReceiving) return;

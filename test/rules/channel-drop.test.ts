@@ -155,6 +155,28 @@ describe.each(EVERYWHERE)('over $transport, where the $sends forgets,', ({ trans
     await expectNoChannels();
   });
 
+  it('[channel.drop] a receiver with a loop is held while the body of the loop takes its time', async () => {
+    const { peers, tx } = await drop(transport, {
+      end: 'rx',
+      by,
+      use: (rx: Rx<number>) =>
+        void (async () => {
+          // Nothing but the loop itself knows what it waits for.
+          for await (const _item of rx) await new Promise(() => {});
+        })(),
+    });
+    await tx?.send(0);
+    await peers.settle();
+    await collect();
+    await peers.settle();
+    await tx?.send(1);
+    expect(tx?.status).toBe('ready');
+    tx?.close();
+    await peers.settle();
+    // What it has not read keeps the channel: its session ends it.
+    await peers.session.close();
+  });
+
   it('[channel.drop] a subscription of an observable holds its receiver', async () => {
     const read: number[] = [];
     const { peers, tx } = await drop(transport, {
@@ -237,6 +259,19 @@ describe.each(TRANSPORTS)('over %s,', (transport) => {
     expect(await read).toEqual({ items: [5] });
     await collect(() => out.status === 'reset');
     expect(await failureOf(out.send(1))).toMatchObject({ kind: 'channel-reset' });
+  });
+
+  it('[channel.drop] an end whose other end was collected before it was passed finds the channel over', async () => {
+    const peers = await channelPeers({ transport });
+    const ends = (() => ({ rx: channel<number>()[1], out: channel<number>()[0] }))();
+    await collect();
+    await collect();
+    void watched(peers.client.volatile(ends));
+    const { rx, out } = (await peers.nextRun()).input as { rx: Rx<number>; out: Tx<number> };
+    expect(await readAll(rx)).toEqual({ items: [] });
+    await peers.settle();
+    expect(await failureOf(out.send(1))).toMatchObject({ kind: 'channel-reset' });
+    await expectNoChannels();
   });
 
   it('[channel.drop] a pending call holds none of the ends that stay', async () => {

@@ -25,6 +25,8 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
     const pipe = await peers.pipe<Uint8Array>({ sends, credit: 2 * FLOOD });
     const sending = numbers(FLOOD).map((number) => watched(pipe.tx.send(new Uint8Array(ITEM_BYTES).fill(number))));
     expect(channelTables().waiting).toBeGreaterThan(0);
+    // Waiting or not, each has its credit.
+    expect(pipe.tx.credit).toBe(FLOOD);
     return { ...pipe, peers, sending };
   }
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Session } from 'statewire';
 import { channelPeers, EVERYWHERE, numbers, readAll, sendEach, watched } from '../support/channel-peers.ts';
 import type { ChannelPeers, Pipe } from '../support/channel-peers.ts';
-import { expectNoChannels, leavesNothing } from '../support/channel-leaks.ts';
+import { expectNoChannels, leavesNothing, patiently } from '../support/channel-leaks.ts';
 import { pattern } from '../support/links.ts';
 import { failureOf, isSettled } from '../support/peers.ts';
 
@@ -259,6 +259,21 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
     expect([tx.status, rx.status]).toEqual(['closed', 'draining']);
     expect(await readAll(rx)).toEqual({ items: [2, 3] });
     expect(rx.status).toBe('ended');
+    expect([tx.credit, rx.credit]).toEqual([0, 0]);
+  });
+
+  it.each<[string, (peers: ChannelPeers, pipe: Pipe<number>) => unknown]>([
+    ['closed', (_peers, { tx }) => tx.close()],
+    ['reset by its sender', (_peers, { tx }) => tx.reset()],
+    ['reset by its receiver', (_peers, { rx }) => rx.reset()],
+    ['lost with its link', (peers) => peers.cut()],
+  ])('[channel.terminal] when a channel is %s, no credit is left at either end', async (_how, end) => {
+    const peers = await channelPeers({ transport });
+    const pipe = await peers.pipe({ sends });
+    expect([pipe.tx.credit, pipe.rx.credit]).toEqual([16, 16]);
+    await end(peers, pipe);
+    await patiently(() => pipe.tx.status !== 'ready' && pipe.rx.status !== 'open');
+    expect([pipe.tx.credit, pipe.rx.credit]).toEqual([0, 0]);
   });
 
   it('[channel.order] the acceptor may be the caller as well', async () => {
