@@ -38,8 +38,7 @@ it('[session.protocol-error] an open that waits when the peer breaks a rule reje
 
 it('[liveness.refcount] the client of a handler does not hold the connection: its owner can let go of it', async () => {
   const { session, settle } = await connectPeers({
-    server: { onConnection: (request) => request.accept({ services: [lab({ run: (input, call) => call.client(Lab).idem(input) })] }) },
-    client: { services: [lab()] },
+    server: { onConnection: (request) => request.accept({ services: [lab({ run: (input, call) => call.client(Lab).run(input) })] }) },
   });
   const connection = await session.open({ services: [lab({ run: (input, call) => call.client(Lab).idem(input) })] });
   const client = connection.client(Lab);
