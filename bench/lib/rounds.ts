@@ -57,6 +57,14 @@ export async function compare(contenders: readonly Contender[], rounds: number, 
   return contenders.map(({ name }, index) => ({ name, cost: medians(costs[index] ?? []), rounds: costs[index] ?? [] }));
 }
 
+/** The rounds of several comparisons of the same contenders. */
+export function together(comparisons: readonly (readonly Result[])[]): Result[] {
+  return (comparisons[0] ?? []).map(({ name }, index) => {
+    const rounds = comparisons.flatMap((results) => results[index]?.rounds ?? []);
+    return { name, cost: medians(rounds), rounds };
+  });
+}
+
 /** Round by round, then the median: rounds that follow each other meet the same machine. */
 export function ratio(result: Result, to: Result, pick: (cost: Cost) => number): number {
   return median(result.rounds.map((cost, at) => pick(cost) / pick(to.rounds[at] ?? cost)));

@@ -84,7 +84,8 @@ export class FrameSplitter {
     if (this.#body === undefined) {
       const length = readLength(this.#header, 0);
       if (!this.#accepts(length)) return chunk.byteLength;
-      this.#body = new Uint8Array(length);
+      // Not zeroed, as every byte of it is written before anybody sees it.
+      this.#body = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       this.#bodyFilled = 0;
     }
     const count = Math.min(chunk.byteLength - offset, this.#body.byteLength - this.#bodyFilled);
