@@ -10,3 +10,8 @@ export function resetChannel(message: string, reason: string | undefined): RpcEr
 export function closedChannel(message: string): RpcError {
   return new RpcError({ kind: 'connection-closed', reason: 'closed', message });
 }
+
+/** The call that carries it ended before any link had taken it. */
+export function notSentChannel(): RpcError {
+  return new RpcError({ kind: 'channel-reset', reason: 'not-sent', message: 'the call that carries the channel was not sent' });
+}

@@ -2,7 +2,7 @@
  * What stands behind the handles of a channel (channel.ts): which end is where, and who carries out what a handle asks for. Until the argument that one end
  * leaves in was encoded that is a port which keeps what it is asked; then the driver's.
  */
-import { closedChannel, resetChannel } from './channel-errors.ts';
+import { closedChannel, notSentChannel, resetChannel } from './channel-errors.ts';
 
 /** What a `Tx` is in. `unbound`: its other end has not left with a call yet. `starved`: no credit. */
 export type TxStatus = 'unbound' | 'ready' | 'starved' | 'closed' | 'reset' | 'lost';
@@ -154,9 +154,9 @@ class UnboundSender implements SendingPort {
     this.close();
   }
 
-  /** The end leaves in a call: what waits for it here waits in vain. */
-  passed(): void {
-    for (const { reject } of this.#asked.splice(0)) reject(new TypeError(PASSED));
+  /** What waits here waits in vain. */
+  wake(error: Error): void {
+    for (const { reject } of this.#asked.splice(0)) reject(error);
   }
 
   replayOn(port: SendingPort): void {
@@ -205,8 +205,8 @@ class UnboundReceiver implements ReceivingPort {
     this.reset(undefined);
   }
 
-  passed(): void {
-    for (const { reject } of this.#asked.splice(0)) reject(new TypeError(PASSED));
+  wake(error: Error): void {
+    for (const { reject } of this.#asked.splice(0)) reject(error);
   }
 
   replayOn(port: ReceivingPort): void {
@@ -220,7 +220,12 @@ class UnboundReceiver implements ReceivingPort {
 export function passEnd(pair: Pair, end: 'tx' | 'rx'): void {
   pair.passed = end;
   const { port } = end === 'tx' ? pair.sending : pair.receiving;
-  if (port instanceof UnboundSender || port instanceof UnboundReceiver) port.passed();
+  if (port instanceof UnboundSender || port instanceof UnboundReceiver) port.wake(new TypeError(PASSED));
+}
+
+/** A call with an end of this channel was not sent: who waits on either end is told, unless the channel was bound by another call. */
+export function wakeUnbound({ sending, receiving }: Pair): void {
+  for (const { port } of [sending, receiving]) if (port instanceof UnboundSender || port instanceof UnboundReceiver) port.wake(notSentChannel());
 }
 
 /** The driver takes over a `Tx` that stays: what was asked of it so far is asked of `port`. */

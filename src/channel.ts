@@ -189,6 +189,7 @@ class Loop<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   next(): Promise<Received<T>> {
+    if (this.#phase === 'after') return Promise.resolve({ done: true, value: undefined });
     if (this.#phase === 'before') {
       this.#phase = 'in';
       // Until the loop is left; where the channel ends it, the port lets go.

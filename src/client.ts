@@ -2,6 +2,7 @@
  * The typed handle that calls a service: one small class per service, made once, whose methods check the options and hand the call over.
  * What a call does (ids, validation, encoding, waiting) is its caller's, normally a connection's driver.
  */
+import { wakeWaiters } from './channel-unsent.ts';
 import { RpcError } from './errors.ts';
 import { HOLD, Hold } from './hold.ts';
 import { MAX_OPERATION_ID_BYTES } from './wire/limits.ts';
@@ -51,12 +52,13 @@ const NO_OPTIONS: CallOptions = Object.freeze({});
 
 function bindMethod(caller: Caller, hold: Hold, method: AnyMethod): CallFunction {
   return (input, options) => {
-    if (hold.isReleased) return Promise.reject(released());
     try {
+      if (hold.isReleased) throw released();
       if (options === undefined) return caller.call(method, input, NO_OPTIONS);
       checkCallOptions(options);
       return caller.call(method, input, options);
     } catch (error) {
+      wakeWaiters(input);
       return Promise.reject(error);
     }
   };

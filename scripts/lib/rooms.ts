@@ -38,11 +38,11 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'channel',
-    paths: ['channel.ts', 'channel-pair.ts', 'channel-errors.ts', 'send-all.ts'],
+    paths: ['channel.ts', 'channel-pair.ts', 'channel-errors.ts', 'channel-unsent.ts', 'send-all.ts'],
     uses: ['base', 'wire'],
     packages: ['rxjs'],
   },
-  { name: 'client', paths: ['client.ts'], uses: ['base', 'wire', 'store', 'contract'], packages: [] },
+  { name: 'client', paths: ['client.ts'], uses: ['base', 'wire', 'store', 'contract', 'channel'], packages: [] },
   {
     name: 'options',
     paths: ['options.ts', 'option-checks.ts', 'connection-options.ts'],

@@ -1,4 +1,5 @@
 /** Why a channel ended with neither side having closed or reset it: what its `send` and `recv` reject with. */
+import { notSentChannel } from '../channel-errors.ts';
 import { RpcError } from '../errors.ts';
 import type { RpcErrorKind } from '../errors.ts';
 
@@ -11,12 +12,13 @@ export interface ChannelLoss {
 /** The call that carries the channel ended before any link had taken it. */
 export const NOT_SENT: ChannelLoss = { kind: 'channel-reset', reason: 'not-sent' };
 
-const MESSAGES: Readonly<Record<ChannelLoss['kind'], string>> = {
-  'connection-closed': 'the connection of the channel is gone',
-  'protocol-error': 'the session of the channel ended by a protocol error',
-  'channel-reset': 'the call that carries the channel was not sent',
-};
-
 export function asError({ kind, reason }: ChannelLoss): RpcError {
-  return new RpcError({ kind, reason, message: MESSAGES[kind] });
+  switch (kind) {
+    case 'connection-closed':
+      return new RpcError({ kind, reason, message: 'the connection of the channel is gone' });
+    case 'protocol-error':
+      return new RpcError({ kind, reason, message: 'the session of the channel ended by a protocol error' });
+    case 'channel-reset':
+      return notSentChannel();
+  }
 }

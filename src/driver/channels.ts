@@ -92,9 +92,9 @@ export class Channels {
   announce(ids: readonly number[]): string | undefined {
     for (const [place, id] of ids.entries()) {
       if (!this.#isPeers(id)) return `channel id ${id} has our parity, not yours`;
-      if (this.#ends.has(id) || this.#early.isAnnounced(id)) {
+      if (this.#early.wasAnnounced(id)) {
         for (const announced of ids.slice(0, place)) this.#early.take(announced);
-        return `channel id ${id} is in use already`;
+        return `channel id ${id} was used before`;
       }
       this.#early.announce(id);
     }
@@ -151,7 +151,7 @@ export class Channels {
   reset({ channelId, reason }: ResetMessage): void {
     const end = this.#ends.get(channelId);
     if (end !== undefined) end.peerReset(reason);
-    else this.#keepSignal(channelId, (early) => (early.reset ??= { reason }));
+    else this.#keepSignal(channelId, (early) => this.#early.keepReset(early, reason));
   }
 
   grant({ channelId, credit }: GrantMessage): void {

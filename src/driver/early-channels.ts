@@ -12,6 +12,7 @@ const ITEM_BYTES = 32;
 /** What came for one channel before it was bound. */
 export interface EarlyChannel {
   readonly values: Uint8Array[];
+  /** Of what is kept for it. */
   bytes: number;
   ended: boolean;
   reset: { readonly reason: string | undefined } | undefined;
@@ -23,7 +24,7 @@ const QUIET: EarlyChannel = Object.freeze({ values: [], bytes: 0, ended: false, 
 
 export class EarlyChannels {
   readonly #isPeers: (id: number) => boolean;
-  /** Ids of calls that are not bound yet. */
+  /** Ids of calls whose argument is not decoded yet. */
   readonly #announced = new Set<number>();
   readonly #kept = new Map<number, EarlyChannel>();
   #keptBytes = 0;
@@ -43,6 +44,11 @@ export class EarlyChannels {
 
   isAnnounced(id: number): boolean {
     return this.#announced.has(id);
+  }
+
+  /** A call of the peer had this id, or a higher one: it allocates them in order (id.unique). */
+  wasAnnounced(id: number): boolean {
+    return id <= this.#highest;
   }
 
   /** A call has come that carries the channel. */
@@ -69,10 +75,19 @@ export class EarlyChannels {
     }
   }
 
+  keepReset(early: EarlyChannel, reason: string | undefined): void {
+    if (early.reset !== undefined) return;
+    early.reset = { reason };
+    // Letters are kept in two bytes at most.
+    const bytes = 2 * (reason?.length ?? 0);
+    early.bytes += bytes;
+    this.#keptBytes += bytes;
+  }
+
   /** What is kept beyond what may be, in words. */
   get excess(): string | undefined {
     if (this.#kept.size > MAX_KEPT_CHANNELS) return `more than ${MAX_KEPT_CHANNELS} channels are used before their calls`;
-    if (this.#keptBytes > MAX_KEPT_BYTES) return `more than ${MAX_KEPT_BYTES} bytes of items came before their channels were bound`;
+    if (this.#keptBytes > MAX_KEPT_BYTES) return `more than ${MAX_KEPT_BYTES} bytes came for channels before they were bound`;
     return undefined;
   }
 

@@ -1,6 +1,7 @@
 /**
  * One call of ours: what its caller waits for, and what the statechart of its attempt (machines/request.ts) does to it.
  */
+import { wakeWaiters } from '../channel-unsent.ts';
 import type { AnyMethod, CallOptions } from '../contract.ts';
 import { RpcError } from '../errors.ts';
 import type { RpcErrorInit, RpcErrorKind } from '../errors.ts';
@@ -112,6 +113,8 @@ export class OutboundCall implements Handover {
   // ---- actions of the statechart
 
   fail(init: ErrorFacts): void {
+    // Not encoded: the channels in it are nobody's.
+    if (this.args === undefined) wakeWaiters(this.input);
     this.outbound.finished(this);
     this.reject(this.#error(init));
   }

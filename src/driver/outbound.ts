@@ -69,12 +69,11 @@ export class Outbound implements RoomWaiter {
   }
 
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const metadata = options.metadata === undefined ? NO_METADATA : toMetadata(options.metadata, 'options.metadata');
-      const refusal = this.#refusal(options.signal);
-      if (refusal === undefined) this.#start(method, input, { options, metadata, waiter: { resolve, reject } });
-      else reject(refusal);
-    });
+    // A client turns what this throws into a rejection.
+    const metadata = options.metadata === undefined ? NO_METADATA : toMetadata(options.metadata, 'options.metadata');
+    const refusal = this.#refusal(options.signal);
+    if (refusal !== undefined) throw refusal;
+    return new Promise((resolve, reject) => this.#start(method, input, { options, metadata, waiter: { resolve, reject } }));
   }
 
   /** Why no call can be made at all. */

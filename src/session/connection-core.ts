@@ -161,12 +161,11 @@ export class ConnectionCore {
     else this.driver?.receive(message);
   }
 
+  /** Throws where no call can be made: a client turns that into a rejection. */
   call(method: AnyMethod, input: unknown, options: CallOptions): Promise<unknown> {
     const problem = this.#whyNoCall();
     if (problem === undefined && this.driver !== undefined) return this.driver.outbound.call(method, input, options);
-    return Promise.reject(
-      new RpcError({ kind: 'connection-closed', reason: CLOSED, message: problem ?? 'the connection is closed', retryable: true }),
-    );
+    throw new RpcError({ kind: 'connection-closed', reason: CLOSED, message: problem ?? 'the connection is closed', retryable: true });
   }
 
   #whyNoCall(): string | undefined {

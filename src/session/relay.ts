@@ -20,6 +20,14 @@ interface Joint {
   readonly channels: Map<number, Relay>;
 }
 
+/**
+ * Bytes of items that may wait in one direction for a link that is full. A sender with credit is not held back by a link that it does not see: beyond
+ * this its channel is reset.
+ */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** Stands in a message for the connection's id, which `#send` knows. */
+const SOME = 0;
+
 interface BrokenRule {
   readonly rule: string;
   readonly message: string;
@@ -34,6 +42,8 @@ export class Relay {
   readonly #requests = new Set<number>();
   /** The highest channel id that `from`'s peer has used: it allocates them in order (id.unique). */
   #highestChannel = 0;
+  /** Bytes of items passed on since the other link is full. */
+  #waitingBytes = 0;
   #back: Relay | undefined = undefined;
 
   private constructor(from: ConnectionCore, to: ConnectionCore, joint: Joint) {
@@ -57,7 +67,7 @@ export class Relay {
     return this.#requests.size === 0 && (this.#back === undefined || this.#back.#requests.size === 0);
   }
 
-  /** The session at the other end. */
+  /** The connection that what comes on this one goes out on. */
   get target(): ConnectionCore {
     return this.#to;
   }
@@ -161,7 +171,7 @@ export class Relay {
     this.#sendBack(responseOf(requestId, refused));
     for (const channelId of channels) {
       this.#joint.channels.delete(channelId);
-      this.#sendBack({ type: 'reset', connectionId: 0, channelId, reason: 'too-large' });
+      this.#sendBack({ type: 'reset', connectionId: SOME, channelId, reason: 'too-large' });
     }
   }
 
@@ -203,12 +213,29 @@ export class Relay {
       this.#fromHost.protocolError(rule, `${message.type} for channel ${channelId}, from the wrong end of it`);
       return;
     }
+    if (this.#isTooMuch(message)) {
+      this.#resetBoth(channelId, 'overflow');
+      return;
+    }
     if (message.type === 'end' || message.type === 'reset') channels.delete(channelId);
-    this.#sendOr(message, () => {
-      channels.delete(channelId);
-      this.#send({ type: 'reset', connectionId: 0, channelId, reason: 'too-large' });
-      this.#sendBack({ type: 'reset', connectionId: 0, channelId, reason: 'too-large' });
-    });
+    this.#sendOr(message, () => this.#resetBoth(channelId, 'too-large'));
+  }
+
+  /** Counts what waits for the other link (link.backpressure). */
+  #isTooMuch(message: ChannelMessage): boolean {
+    if (this.#to.core.outbox.ready) {
+      this.#waitingBytes = 0;
+      return false;
+    }
+    if (message.type === 'item') this.#waitingBytes += message.value.byteLength;
+    else if (message.type === 'items') for (const { byteLength } of message.values) this.#waitingBytes += byteLength;
+    return this.#waitingBytes > MAX_WAITING_BYTES;
+  }
+
+  #resetBoth(channelId: number, reason: string): void {
+    this.#joint.channels.delete(channelId);
+    this.#send({ type: 'reset', connectionId: SOME, channelId, reason });
+    this.#sendBack({ type: 'reset', connectionId: SOME, channelId, reason });
   }
 
   #countLate(message: ChannelMessage): void {
@@ -233,7 +260,7 @@ function propagated(metadata: Metadata): Metadata {
 }
 
 function responseOf(requestId: number, outcome: Outcome): ResponseMessage {
-  const head = { type: 'response', connectionId: 0, requestId, metadata: [] } as const;
+  const head = { type: 'response', connectionId: SOME, requestId, metadata: [] } as const;
   return outcome.ok ? { ...head, ok: true, result: outcome.result } : { ...head, ok: false, error: outcome.error };
 }
 
