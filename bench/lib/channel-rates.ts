@@ -60,28 +60,51 @@ async function live(kind: ItemKind, rounds: number): Promise<Result[]> {
   const raw = await RawStream.connect(rawServer.port, kind);
   const session = await connect(tcp({ port: server.port }));
   const client = session.client(Streams);
-  const contenders: Contender[] = [
-    { name: 'raw socket + msgpackr', count, others: { server: rawServer }, work: () => raw.push(count) },
-    { name: 'statewire', count, others: { server }, work: () => push(client, kind, count) },
-    { name: 'raw socket + msgpackr', count, others: { server: rawServer }, work: () => raw.pull(count) },
-    { name: 'statewire', count, others: { server }, work: () => pull(client, kind, count) },
-  ];
+  const uncopied = kind === 'binary' ? await uncopiedContender(count) : undefined;
+  const contenders: Contender[] = DIRECTIONS.flatMap((direction) => {
+    const isPush = direction === 'client → server';
+    return [
+      { name: 'raw socket + msgpackr', count, others: { server: rawServer }, work: () => (isPush ? raw.push(count) : raw.pull(count)) },
+      ...(uncopied === undefined ? [] : [{ ...uncopied.contender, work: () => (isPush ? uncopied.raw.push(count) : uncopied.raw.pull(count)) }]),
+      { name: 'statewire', count, others: { server }, work: () => (isPush ? push(client, kind, count) : pull(client, kind, count)) },
+    ];
+  });
   const results = await compare(contenders, rounds);
   raw.close();
   await session.close();
-  await Promise.all([rawServer.stop(), server.stop()]);
+  await Promise.all([rawServer.stop(), server.stop(), uncopied?.stop()]);
   return results;
 }
 
+async function uncopiedContender(count: number) {
+  const server = await startServer('raw-uncopied');
+  const raw = await RawStream.connect(server.port, 'binary', 'uncopied');
+  const stop = async (): Promise<void> => {
+    raw.close();
+    await server.stop();
+  };
+  return { raw, contender: { name: 'raw, uncopied', count, others: { server } }, stop };
+}
+
 function reportOf(kind: ItemKind, results: readonly Result[]): Report {
+  const perDirection = results.length / DIRECTIONS.length;
   return {
     title: `${kind === 'small' ? 'small items' : '64 KiB binaries'}, one channel, credit ${CREDIT[kind]}, ${COUNT[kind]} a round`,
     rows: results.map((result, index) => {
-      const cpuOfRaw = round(ratio(result, results[index - (index % 2)] ?? result, cpuTotal), 2);
-      return rowOf(kind, result.cost, { direction: DIRECTIONS[index >> 1] ?? '', name: result.name, 'CPU of raw': cpuOfRaw });
+      const raw = results[index - (index % perDirection)] ?? result;
+      return rowOf(kind, result.cost, {
+        direction: DIRECTIONS[Math.floor(index / perDirection)] ?? '',
+        name: result.name,
+        'of raw': round(
+          ratio(result, raw, ({ perSecond }) => perSecond),
+          2,
+        ),
+        'CPU of raw': round(ratio(result, raw, cpuTotal), 2),
+      });
     }),
     bounds: DIRECTIONS.map((direction, at) => {
-      const [theirs, ours] = results.slice(2 * at) as [Result, Result];
+      const group = results.slice(perDirection * at, perDirection * (at + 1));
+      const [theirs, ours] = [group[0], group.at(-1)] as [Result, Result];
       return atLeast(
         `${direction}, statewire / raw`,
         ratio(ours, theirs, ({ perSecond }) => perSecond),

@@ -1,7 +1,7 @@
 /**
  * The yardstick of a channel: items as MessagePack frames on a bare socket, one frame each, those of one turn in one write, as much as the socket
- * takes. Small items go by raw.ts. Large ones are written from where they were packed, in one vectored write, and put together in one copy: a yardstick
- * that copied them about would be too short.
+ * takes. `plain` is raw.ts, which every bench is measured by. `uncopied` is as good as it gets for large items: written from where they were packed, in
+ * one vectored write, and put together in one copy.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -64,6 +64,8 @@ function sendLargeFrames(socket: Socket): (frame: Uint8Array) => void {
   };
 }
 
+export type Framing = 'plain' | 'uncopied';
+
 /** Either end: says things, sends items and takes them. */
 class Peer {
   readonly #socket: Socket;
@@ -72,13 +74,13 @@ class Peer {
   readonly #send: (frame: Uint8Array) => void;
   #take: (value: unknown) => void = () => {};
 
-  constructor(socket: Socket, kind: ItemKind) {
+  constructor(socket: Socket, kind: ItemKind, framing: Framing) {
     socket.setNoDelay(true);
     this.#socket = socket;
     this.#kind = kind;
-    const framing = kind === 'small' ? { read: framesOf, writer: sendFrames } : { read: largeFramesOf, writer: sendLargeFrames };
-    this.#send = framing.writer(socket);
-    framing.read(socket, (frame) => this.#take(this.#packr.unpack(frame)));
+    const { read, writer } = framing === 'plain' ? { read: framesOf, writer: sendFrames } : { read: largeFramesOf, writer: sendLargeFrames };
+    this.#send = writer(socket);
+    read(socket, (frame) => this.#take(this.#packr.unpack(frame)));
   }
 
   say(value: unknown): void {
@@ -111,9 +113,9 @@ class Peer {
 
 type Order = readonly ['push' | 'pull', number];
 
-export async function serveRawStream(kind: ItemKind): Promise<number> {
+export async function serveRawStream(kind: ItemKind, framing: Framing = 'plain'): Promise<number> {
   const server = createServer((socket) => {
-    const peer = new Peer(socket, kind);
+    const peer = new Peer(socket, kind, framing);
     const obey = (order: unknown): void => {
       const [what, count] = order as Order;
       if (what === 'pull') {
@@ -136,15 +138,15 @@ export class RawStream {
   readonly #socket: Socket;
   readonly #peer: Peer;
 
-  private constructor(socket: Socket, kind: ItemKind) {
+  private constructor(socket: Socket, kind: ItemKind, framing: Framing) {
     this.#socket = socket;
-    this.#peer = new Peer(socket, kind);
+    this.#peer = new Peer(socket, kind, framing);
   }
 
-  static async connect(port: number, kind: ItemKind): Promise<RawStream> {
+  static async connect(port: number, kind: ItemKind, framing: Framing = 'plain'): Promise<RawStream> {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
-    return new RawStream(socket, kind);
+    return new RawStream(socket, kind, framing);
   }
 
   /** Client to server; settles when the server has had all of them. */

@@ -60,6 +60,7 @@ const servers: Readonly<Record<string, () => Promise<number>>> = {
   statewire: serveStatewire,
   'raw-small': () => serveRawStream('small'),
   'raw-binary': () => serveRawStream('binary'),
+  'raw-uncopied': () => serveRawStream('binary', 'uncopied'),
   streams: serveStreams,
   proxy: () => serveProxy(Number(limit)),
 };

@@ -50,6 +50,7 @@ interface WaitingReceive {
 
 /** Read batches are let go of from here on, and not before: each time costs a copy of the list. */
 const COMPACTED_BATCHES = 64;
+const NO_ITEMS: readonly Uint8Array[] = Object.freeze([]);
 const OVER: Received<unknown> = Object.freeze({ done: true, value: undefined });
 const STATUSES: Readonly<Record<string, RxStatus>> = { early: 'unbound', resetting: 'reset' };
 
@@ -223,7 +224,8 @@ export class ChannelReceiver implements ReceivingPort {
 
   #nextBatch(): void {
     this.#item = 0;
-    this.#batch++;
+    // Let go of at once: what the list still held would grow old with its bytes, and only a full collection would free them.
+    this.#batches[this.#batch++] = NO_ITEMS;
     if (this.#unread === 0) {
       this.#drop();
     } else if (this.#batch >= COMPACTED_BATCHES && this.#batch * 2 >= this.#batches.length) {
