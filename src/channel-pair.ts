@@ -39,7 +39,7 @@ export class Half<P extends Port> {
   readonly pair: Pair;
   port: P;
   /** The handle, while something waits on it: it is not collected then. */
-  #waitedOn: object | undefined = undefined;
+  waitedOn: object | undefined = undefined;
   #waiting = 0;
   #isDropped = false;
 
@@ -50,24 +50,19 @@ export class Half<P extends Port> {
 
   /** A `recv`, `send` or loop begins to wait. */
   hold(handle: object): void {
-    this.#waitedOn = handle;
+    this.waitedOn = handle;
     this.#waiting++;
   }
 
   letGo(): void {
     if (this.#waiting > 0) this.#waiting--;
-    if (this.#waiting === 0) this.#waitedOn = undefined;
+    if (this.#waiting === 0) this.waitedOn = undefined;
   }
 
   /** The channel is over here: nothing more can be waited for. */
   over(): void {
     this.#waiting = 0;
-    this.#waitedOn = undefined;
-  }
-
-  /** Whether something waits on the handle. */
-  get isHeld(): boolean {
-    return this.#waitedOn !== undefined;
+    this.waitedOn = undefined;
   }
 
   /** From here on the driver carries out what the handle wants. */

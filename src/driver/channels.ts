@@ -90,12 +90,9 @@ export class Channels {
 
   /** What a call's list of channels breaks; undefined: nothing, and from here on they are announced (id.parity, id.violation). */
   announce(ids: readonly number[]): string | undefined {
-    for (const [place, id] of ids.entries()) {
+    for (const id of ids) {
       if (!this.#isPeers(id)) return `channel id ${id} has our parity, not yours`;
-      if (this.#early.wasAnnounced(id)) {
-        for (const announced of ids.slice(0, place)) this.#early.take(announced);
-        return `channel id ${id} was used before`;
-      }
+      if (this.#early.wasAnnounced(id)) return `channel id ${id} was used before`;
       this.#early.announce(id);
     }
     return undefined;
