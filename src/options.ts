@@ -40,7 +40,10 @@ export type Authenticate = (credentials: unknown, linkFacts: Readonly<Record<str
 /** Runs around every handler. `next()` runs the rest and gives its result; what it returns is the call's result. */
 export type Middleware = (call: CallContext, next: () => Promise<unknown>) => unknown;
 
-/** When a link counts as dead (session.keepalive). */
+/**
+ * When a link counts as dead (session.keepalive). Only what comes in counts: our ping waits behind what we send, so a peer that never pings by itself
+ * (`keepAlive: false`) must be given a `timeoutMs` above the longest time that one of our payloads may take.
+ */
 export interface KeepAliveOptions {
   /** Milliseconds without a payload from the peer after which it is pinged. Default 15,000. */
   readonly intervalMs?: number | undefined;
