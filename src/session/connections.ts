@@ -16,8 +16,6 @@ import type { SessionCore } from './session-core.ts';
 /** A connection that the peer wants, while we think about it. */
 interface Pending {
   readonly message: OpenMessage;
-  /** It was decided, or the peer has given it up. */
-  isOver: boolean;
   accepted?: ConnectionCore;
 }
 
@@ -128,7 +126,7 @@ export class Connections {
     }
     this.#highestOfPeer = connectionId;
     const refusal = this.#refusal();
-    if (refusal === undefined) this.#consider({ message: { ...message, metadata: conceal(message.metadata) }, isOver: false });
+    if (refusal === undefined) this.#consider({ message: { ...message, metadata: conceal(message.metadata) } });
     else this.#sayReject(connectionId, refusal);
   }
 
@@ -198,7 +196,7 @@ export class Connections {
   }
 
   #reject(pending: Pending, reason: string, whenOver: 'throws' | 'quietly' = 'throws'): void {
-    if (pending.isOver && whenOver === 'quietly') return;
+    if (whenOver === 'quietly' && !this.#isPending(pending)) return;
     if (typeof reason !== 'string') throw new TypeError(`reject: the reason must be a string, not ${typeof reason}`);
     this.#decide(pending);
     this.#sayReject(pending.message.connectionId, reason);
@@ -206,12 +204,16 @@ export class Connections {
   }
 
   #decide(pending: Pending): void {
-    if (pending.isOver) throw new Error('this connection was accepted or rejected before, or its peer has given it up');
+    if (!this.#isPending(pending)) throw new Error('this connection was accepted or rejected before, or its peer has given it up');
     this.#giveUp(pending);
   }
 
+  /** Neither decided nor given up by the peer. */
+  #isPending({ message }: Pending): boolean {
+    return this.#pending.has(message.connectionId);
+  }
+
   #giveUp(pending: Pending): void {
-    pending.isOver = true;
     this.#pending.delete(pending.message.connectionId);
   }
 
