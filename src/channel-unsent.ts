@@ -20,7 +20,8 @@ export function wakeWaiters(argument: unknown): void {
       seen.add(value);
       if (value instanceof Tx) wakeUnbound(Tx.halfOf(value).pair);
       else if (value instanceof Rx) wakeUnbound(Rx.halfOf(value).pair);
-      else next.push(...partsOf(value));
+      // One by one: as arguments of one call they may be too many.
+      else for (const part of partsOf(value)) next.push(part);
     }
     level = next;
   }

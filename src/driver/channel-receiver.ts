@@ -48,7 +48,7 @@ interface WaitingReceive {
   reject(error: unknown): void;
 }
 
-/** Read batches are let go of from here on, and not before: each time costs a copy of the list. */
+/** The list is shortened from here on, and not before: each time costs a copy of it. */
 const COMPACTED_BATCHES = 64;
 const NO_ITEMS: readonly Uint8Array[] = Object.freeze([]);
 const OVER: Received<unknown> = Object.freeze({ done: true, value: undefined });

@@ -61,6 +61,15 @@ describe.each(FAILURES)('when a call %s,', (_what, make) => {
   });
 });
 
+it('[credit.wake] however large the argument of a call that was not sent, the call rejects and who waits is told', async () => {
+  const { session } = await connectPeers({ server: { services: [lab()] } });
+  const [tx, rx] = channel<number>();
+  const waiting = failureOf(tx.send(1));
+  const large = [...Array.from({ length: 300_000 }, (_, index) => index), { rx }];
+  expect(await failureOf(session.client(Pipes).run(large, { signal: AbortSignal.abort() }))).toMatchObject({ kind: 'cancelled' });
+  expect(await waiting).toMatchObject({ kind: 'channel-reset', reason: 'not-sent' });
+});
+
 it('[channel.one-owner] an end whose call was not sent may be passed again', async () => {
   const { session } = await connectPeers({
     server: {
