@@ -30,6 +30,8 @@ export interface SendingPort extends Port {
 /** Carries out what an `Rx` wants. */
 export interface ReceivingPort extends Port {
   readonly status: RxStatus;
+  /** Receives that wait for an item. */
+  readonly waiting: number;
   recv(handle: object): Promise<Received<unknown>>;
   grant(credit: number): void;
 }
@@ -42,6 +44,11 @@ export class Half<P extends Port> {
   waitedOn: object | undefined = undefined;
   #waiting = 0;
   #isDropped = false;
+
+  /** Its handle was collected. */
+  get isDropped(): boolean {
+    return this.#isDropped;
+  }
 
   constructor(pair: Pair, port: P) {
     this.pair = pair;
@@ -180,6 +187,10 @@ class UnboundReceiver implements ReceivingPort {
     return this.#early.state === 'open' ? 'unbound' : 'reset';
   }
 
+  get waiting(): number {
+    return this.#asked.length;
+  }
+
   recv(handle: object): Promise<Received<unknown>> {
     if (this.#pair.passed === 'rx') return Promise.reject(new TypeError(PASSED));
     if (this.#early.state !== 'open') return Promise.reject(resetChannel('the channel was reset here', undefined));
@@ -221,6 +232,21 @@ export function passEnd(pair: Pair, end: 'tx' | 'rx'): void {
 /** A call with an end of this channel was not sent: who waits on either end is told, unless the channel was bound by another call. */
 export function wakeUnbound({ sending, receiving }: Pair): void {
   for (const { port } of [sending, receiving]) if (port instanceof UnboundSender || port instanceof UnboundReceiver) port.wake(notSentChannel());
+}
+
+/** What a `Tx` or `Rx` becomes again whose channel is to begin anew: it keeps what is asked of it until it is bound (resume.rebind). */
+export const unboundSender = (pair: Pair): SendingPort => new UnboundSender(pair);
+export const unboundReceiver = (pair: Pair): ReceivingPort => new UnboundReceiver(pair);
+
+/** It will not be bound after all: what was asked of it fails. */
+export function wakePort(port: SendingPort | ReceivingPort, error: Error): void {
+  if (port instanceof UnboundSender || port instanceof UnboundReceiver) port.wake(error);
+}
+
+/** Hands what was asked of a port that waited for the channel on to the one that has it. */
+export function replayOn(before: SendingPort | ReceivingPort, port: SendingPort | ReceivingPort): void {
+  if (before instanceof UnboundSender) before.replayOn(port as SendingPort);
+  else if (before instanceof UnboundReceiver) before.replayOn(port as ReceivingPort);
 }
 
 /** The driver takes over a `Tx` that stays: what was asked of it so far is asked of `port`. */

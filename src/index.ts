@@ -30,6 +30,7 @@ export type { RpcErrorInit, RpcErrorKind } from './errors.ts';
 export { isRpcError } from './is-rpc-error.ts';
 export type { MetadataFlags, MetadataInput, MetadataView, MetadataViewEntry } from './metadata.ts';
 export type { Authenticate, Clock, ConnectOptions, KeepAliveOptions, ListenOptions, LogEntry, Middleware, PeerOptions, Random } from './options.ts';
+export type { ReconnectOptions, ResumeOptions } from './recovery-options.ts';
 export type { Connection } from './connection.ts';
 export type { ConnectionRequest, ConnectionTerms, OpenOptions } from './connection-options.ts';
 export type { CloseOptions, Session, SessionStatus } from './session/session.ts';
@@ -45,5 +46,6 @@ export type {
   OperationSignature,
   OperationStore,
   ReleaseReason,
+  SealOptions,
 } from './store/store.ts';
 export type { Connector, Link, LinkHandler, LinkLimits, Listener } from './transport/link.ts';

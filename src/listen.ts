@@ -7,7 +7,10 @@ import { stockActor } from './machines/root.ts';
 import { serverMachine } from './machines/server.ts';
 import { resolveGraceMs, resolveOptions } from './options.ts';
 import type { ListenOptions } from './options.ts';
+import { resolveResume } from './recovery-options.ts';
+import type { ResolvedResume } from './recovery-options.ts';
 import { SessionCore } from './session/session-core.ts';
+import { ResumableSessions } from './session/resumable-sessions.ts';
 import { Session } from './session/session.ts';
 import type { CloseOptions } from './session/session.ts';
 import { leaseStore } from './session/store-lease.ts';
@@ -25,12 +28,13 @@ type Listening<A> = Awaited<ReturnType<Listener<A>['listen']>>;
  */
 export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}): Promise<Server<A>> {
   if (typeof listener?.listen !== 'function') throw new TypeError('listen needs a listener, as `tcp({ port })` gives');
-  const options = resolveOptions(given);
+  const options = resolveOptions(given, 'listen');
+  const resume = resolveResume(given.resume);
   if (given.onSession !== undefined && typeof given.onSession !== 'function') throw new TypeError('options.onSession must be a function');
   const services = servedMethods(options.services);
   const store = options.store ?? memoryStore({ clock: options.clock });
   const endStore = await leaseStore(store, options);
-  const sessions = new Sessions({ options, store }, services, given.onSession ?? (() => {}));
+  const sessions = new Sessions({ options, store, resume: resume !== false }, { services, resume, onSession: given.onSession ?? (() => {}) });
   try {
     const listening = await listener.listen((link) => sessions.accept(link), { maxPayload: options.maxPayload });
     return new Server(listening, sessions, endStore);
@@ -40,19 +44,26 @@ export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}
   }
 }
 
+/** What every session of a listening side is given. */
+interface SessionTerms {
+  readonly services: ReadonlyMap<number, ServedMethod>;
+  readonly resume: ResolvedResume | false;
+  readonly onSession: (session: Session) => void;
+}
+
 /** Every session of a listening side, also those that have not finished their handshake. */
 class Sessions {
   readonly connected = new Map<string, Session>();
   readonly actor: ServerActor;
   readonly #endpoint: Endpoint;
-  readonly #services: ReadonlyMap<number, ServedMethod>;
-  readonly #onSession: (session: Session) => void;
+  readonly #terms: SessionTerms;
+  readonly #resumable: ResumableSessions | undefined;
   readonly #cores = new Set<SessionCore>();
 
-  constructor(endpoint: Endpoint, services: ReadonlyMap<number, ServedMethod>, onSession: (session: Session) => void) {
+  constructor(endpoint: Endpoint, terms: SessionTerms) {
     this.#endpoint = endpoint;
-    this.#services = services;
-    this.#onSession = onSession;
+    this.#terms = terms;
+    this.#resumable = terms.resume === false ? undefined : new ResumableSessions(terms.resume.maxSessions);
     const { clock, inspect, log } = endpoint.options;
     this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock });
     const host = new ActorHost(() => this.actor, {
@@ -68,10 +79,13 @@ class Sessions {
       link.abort(new Error('the server is closing'));
       return;
     }
+    const { services, resume } = this.#terms;
     const core = new SessionCore({
       endpoint: this.#endpoint,
       role: 'acceptor',
-      services: this.#services,
+      services,
+      recoveryMs: resume === false ? 0 : resume.ttlMs,
+      ...(this.#resumable && { resumable: this.#resumable }),
       parent: this.actor,
       facade: (made) => new Session(made),
       onConnected: (made) => this.#connected(made),
@@ -92,7 +106,7 @@ class Sessions {
     const { facade } = core;
     this.connected.set(facade.id, facade);
     try {
-      this.#onSession(facade);
+      this.#terms.onSession(facade);
     } catch (error) {
       this.#endpoint.options.log({ level: 'error', event: 'internal-error', message: 'onSession threw', session: facade.id, error });
     }

@@ -7,6 +7,7 @@ import type { CallContext, Principal, ServiceImplementation } from './contract.t
 import type { InspectionObserver } from './machines/watch.ts';
 import { having, IMPLEMENTATIONS, list, optional, refuseUnknown, within } from './option-checks.ts';
 import type { Elements, Range } from './option-checks.ts';
+import type { ReconnectOptions, ResumeOptions } from './recovery-options.ts';
 import type { OperationStore } from './store/store.ts';
 import type { Session } from './session/session.ts';
 import { encodeValue } from './wire/index.ts';
@@ -100,9 +101,17 @@ export interface PeerOptions {
 export interface ConnectOptions extends PeerOptions {
   /** Secret of at least 16 bytes: same scope and principal, same operation records (op.scope). Default random. */
   readonly scope?: Uint8Array | undefined;
+  /** Whether the session outlives its link, where the peer agrees (session.outlives-link). Default true. */
+  readonly resume?: boolean | undefined;
+  /** When a lost link is made again; false: never, and the session ends with its link (session.reconnect). */
+  readonly reconnect?: ReconnectOptions | false | undefined;
+  /** How long `connect` waits for a peer that is not up yet, in milliseconds (session.initial-wait). Default 0: it rejects at once. */
+  readonly waitForPeerMs?: number | undefined;
 }
 
 export interface ListenOptions extends PeerOptions {
+  /** How sessions wait for a peer that has lost its link; false: they end with it (session.outlives-link). */
+  readonly resume?: ResumeOptions | false | undefined;
   /** Told of every session once its handshake is done. */
   readonly onSession?: ((session: Session) => void) | undefined;
 }
@@ -232,30 +241,24 @@ function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
 const PEER_OPTIONS = [
   ...Object.keys(COUNTS),
   ...['services', 'store', 'retry', 'handlerTimeoutMs', 'credentials', 'authenticate', 'onHandlerError', 'exposeErrors', 'log', 'middleware'],
-  ...['clock', 'random', 'inspect', 'scope', 'onSession', 'keepAlive', 'onConnection'],
+  ...['clock', 'random', 'inspect', 'keepAlive', 'onConnection', 'resume'],
 ];
-/** Of the published surface, and not carried out yet: taken, and said so in the log. */
-const LATER_OPTIONS = ['resume', 'reconnect', 'waitForPeerMs'];
+const OWN_OPTIONS = { connect: ['scope', 'reconnect', 'waitForPeerMs'], listen: ['onSession'] } as const;
+
+/** Which side's options they are. */
+export type Side = keyof typeof OWN_OPTIONS;
 
 /** Throws for what is no options object, and for a name that means nothing: most likely a slip, whose option would be missed in silence. */
-function checkNames(given: unknown): readonly string[] {
+function checkNames(given: unknown, side: Side): void {
+  const names: readonly string[] = [...PEER_OPTIONS, ...OWN_OPTIONS[side]];
   if (typeof given !== 'object' || given === null) throw new TypeError(`options must be an object, not ${given === null ? 'null' : typeof given}`);
-  const names = Object.keys(given).filter((name) => (given as Record<string, unknown>)[name] !== undefined);
-  for (const name of names) {
-    if (!PEER_OPTIONS.includes(name) && !LATER_OPTIONS.includes(name)) throw new TypeError(`options.${name} is not an option`);
-  }
-  return names.filter((name) => LATER_OPTIONS.includes(name));
+  for (const [name, value] of Object.entries(given))
+    if (value !== undefined && !names.includes(name)) throw new TypeError(`options.${name} is not an option of ${side}`);
 }
 
 /** Checks what the user gave and fills in the rest. Throws a TypeError that names the offending path. */
-export function resolveOptions(given: PeerOptions): ResolvedOptions {
-  const later = checkNames(given);
-  const options = checkedOptions(given);
-  for (const name of later) options.log({ level: 'warn', event: 'option-ignored', message: `options.${name} is not carried out by this version` });
-  return options;
-}
-
-function checkedOptions(given: PeerOptions): ResolvedOptions {
+export function resolveOptions(given: PeerOptions, side: Side): ResolvedOptions {
+  checkNames(given, side);
   return {
     services: list('services', given.services, IMPLEMENTATIONS),
     store: having('store', given.store, STORE_METHODS),

@@ -83,7 +83,8 @@ await once(http, 'listening');
 const server = await listen(websocket({ server: http, path: '/rpc' }), {
   services: [chat],
   maxPayload: 64 * 1024,
-  // A tab that was closed or a network that failed ends the session.
+  // Who closes the tab has left: nobody is waited for.
+  resume: false,
   onSession: (session) => void session.closed.then(() => leave(session.id, 'gone')),
 });
 console.log(`chat room: http://127.0.0.1:${(http.address() as AddressInfo).port}/`);

@@ -45,7 +45,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'client', paths: ['client.ts'], uses: ['base', 'wire', 'store', 'contract', 'channel'], packages: [] },
   {
     name: 'options',
-    paths: ['options.ts', 'option-checks.ts', 'connection-options.ts'],
+    paths: ['options.ts', 'option-checks.ts', 'connection-options.ts', 'recovery-options.ts'],
     uses: ['base', 'wire', 'store', 'contract'],
     typesOf: ['transport', 'machines', 'session'],
     packages: [],
@@ -53,7 +53,7 @@ export const ROOMS: readonly Room[] = [
 
   // The runtime, and what puts it together.
   { name: 'driver', paths: ['driver/'], uses: [...HANDLES, 'machines', 'transport'], packages: ['rxjs'] },
-  { name: 'session', paths: ['session/'], uses: [...HANDLES, 'machines', 'transport', 'driver'], packages: ['rxjs'] },
+  { name: 'session', paths: ['session/'], uses: [...HANDLES, 'machines', 'transport', 'driver'], packages: ['rxjs', '@noble/hashes'] },
   { name: 'compose', paths: ['connect.ts', 'listen.ts', 'join-connections.ts'], uses: RUNTIME, packages: ['rxjs'] },
 
   // The public entry points.

@@ -5,7 +5,7 @@
  */
 import { validate } from '../schema.ts';
 import type { Validated } from '../schema.ts';
-import type { Admission, Lookup } from '../store/store.ts';
+import type { Admission, AdmitOptions, Lookup } from '../store/store.ts';
 import { settle } from './maybe.ts';
 import type { LiveOperation, OperationIdentity } from './operation.ts';
 import { failure, fromStored } from './outcome.ts';
@@ -163,10 +163,17 @@ function admitToStore(operation: LiveOperation, input: unknown): void {
     return;
   }
   settle(
-    () => host.endpoint.store.admit(identity.key, operation.signature, { takeOver: operation.method.idem }),
+    () => host.endpoint.store.admit(identity.key, operation.signature, admitOptions(operation)),
     (admission) => onAdmission(operation, identity, admission),
     (error) => refuseByStore(operation, 'admit', error),
   );
+}
+
+/** The session of the owner is who must not have been replaced (resume.unknown). */
+function admitOptions(operation: LiveOperation): AdmitOptions {
+  const { method } = operation;
+  const host = operation.owner === undefined ? operation.host : operation.owner.inbound.host;
+  return { takeOver: method.idem, durable: method.persist, series: host.peerSeries.id, epoch: host.epoch };
 }
 
 function onAdmission(operation: LiveOperation, identity: OperationIdentity, admission: Admission): void {
@@ -174,6 +181,10 @@ function onAdmission(operation: LiveOperation, identity: OperationIdentity, admi
     // Cancelled while the store wrote: nothing ran, and the record must say that it never will.
     if (isWaiting(operation)) operation.actor.send(ADMITTED);
     else operation.release('released');
+  } else if (admission.state === 'refused' && admission.fenced === true && isWaiting(operation) && operation.waiters.size > 1) {
+    // The owner's session was replaced: the oldest waiter of one that was not owns the operation (resume.unknown).
+    operation.disown(failure('unavailable', admission.reason, 'the session was replaced by a newer one'));
+    admitToStore(operation, operation.input);
   } else if (isWaiting(operation)) {
     onKnown(operation, identity, admission);
   }

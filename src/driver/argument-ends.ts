@@ -9,6 +9,7 @@ import type { AnyMethod } from '../contract.ts';
 import { MAX_CHANNELS } from '../wire/limits.ts';
 import type { ArgumentChannels, ChannelEnd, EndMark } from '../wire/index.ts';
 import { NOT_SENT } from './channel-loss.ts';
+import { forsakeEnd, interruptEnd, successorOf } from './rebinding.ts';
 import { ChannelReceiver } from './channel-receiver.ts';
 import { ChannelSender } from './channel-sender.ts';
 import type { BoundEnd, Channels } from './channels.ts';
@@ -109,6 +110,28 @@ export class ArgumentEnds implements ArgumentChannels {
   /** The call ended before any link had taken it. */
   abandoned(): void {
     for (const end of this.#bound) end.lost(NOT_SENT);
+  }
+
+  // ---- a lost link
+
+  /** The call may be sent again: its channels are over, and its handles wait for the next ones (resume.rebind). */
+  interrupted(): void {
+    for (const end of this.#bound) if (end.isOpened) interruptEnd(end);
+  }
+
+  /** The call is sent again: gives its channels the next ids, and its handles the channels. */
+  again(): void {
+    this.#bound = Array.from(this.#bound, (end) => {
+      if (end.isOpened) return successorOf(end, this.#channels);
+      this.#channels.renumber(end);
+      return end;
+    });
+    this.#ids = this.#bound.map(({ channelId }) => channelId);
+  }
+
+  /** The call is not sent again after all. */
+  forsaken(): void {
+    for (const end of this.#bound) if (end.isOpened) forsakeEnd(end);
   }
 }
 

@@ -11,7 +11,7 @@ import { receiverMachine } from '../machines/receiver.ts';
 import type { ReceiverEvent } from '../machines/receiver.ts';
 import { decodeItem } from '../wire/index.ts';
 import type { Channels } from './channels.ts';
-import { asError } from './channel-loss.ts';
+import { asError, LINK_LOST } from './channel-loss.ts';
 import type { ChannelLoss } from './channel-loss.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -55,10 +55,10 @@ const OVER: Received<unknown> = Object.freeze({ done: true, value: undefined });
 const STATUSES: Readonly<Record<string, RxStatus>> = { early: 'unbound', resetting: 'reset' };
 
 export class ChannelReceiver implements ReceivingPort {
-  readonly channelId: number;
+  channelId: number;
   readonly actor: LiveActor<typeof receiverMachine>;
   readonly #channels: Channels;
-  readonly #half: Half<ReceivingPort>;
+  readonly half: Half<ReceivingPort>;
   /** Items that nobody has read, as they came, by message. */
   #batches: (readonly Uint8Array[])[] = [];
   /** The first batch that has unread items, and the first of those. */
@@ -74,9 +74,29 @@ export class ChannelReceiver implements ReceivingPort {
     const { host, parent } = channels;
     this.channelId = channelId;
     this.#channels = channels;
-    this.#half = half;
+    this.half = half;
     this.actor = receivers.spawn(host.actors, { key: channelId, input: { initial: half.pair.credit }, owner: this, parent });
     channels.add(this);
+  }
+
+  /** The peer has heard of it. */
+  get isOpened(): boolean {
+    return this.actor.value !== 'early' && this.actor.value !== 'resetting';
+  }
+
+  /** Its user has stopped reading. */
+  get isGivenUp(): boolean {
+    return this.#ending?.type === 'reset';
+  }
+
+  /** The end has come: nothing is missing. */
+  get isComplete(): boolean {
+    return this.actor.value === 'ended';
+  }
+
+  /** Items that were not read. */
+  get unread(): number {
+    return this.#unread;
   }
 
   // ---- what the handle asks
@@ -106,7 +126,7 @@ export class ChannelReceiver implements ReceivingPort {
     }
     if (this.#ending !== undefined) return Promise.reject(this.#error(this.#ending));
     if (this.actor.value === 'ended') return Promise.resolve(OVER);
-    this.#half.hold(handle);
+    this.half.hold(handle);
     const received = new Promise<Received<unknown>>((resolve, reject) => void this.#waiting.join({ resolve, reject }));
     this.actor.send(ASKED);
     return received;
@@ -153,6 +173,12 @@ export class ChannelReceiver implements ReceivingPort {
     this.actor.send({ type: 'lost', loss });
   }
 
+  /** Its channel does not begin anew after all (resume.rebind). */
+  forsaken(): void {
+    this.#ending = { type: 'lost', loss: LINK_LOST };
+    this.half.port = this;
+  }
+
   // ---- actions of the statechart
 
   deliver(values: readonly Uint8Array[]): void {
@@ -161,7 +187,7 @@ export class ChannelReceiver implements ReceivingPort {
     while (this.#unread > 0) {
       const next = this.#waiting.next();
       if (next === undefined) return;
-      this.#half.letGo();
+      this.half.letGo();
       try {
         next.resolve(this.#take());
       } catch (error) {
@@ -201,7 +227,7 @@ export class ChannelReceiver implements ReceivingPort {
       if (this.#ending === undefined) next.resolve(OVER);
       else next.reject(this.#error(this.#ending));
     }
-    this.#half.over();
+    this.half.over();
   }
 
   // ---- items

@@ -11,7 +11,7 @@ import { senderMachine } from '../machines/sender.ts';
 import type { SenderEvent } from '../machines/sender.ts';
 import { ItemRun, measure } from '../wire/index.ts';
 import type { Channels } from './channels.ts';
-import { asError } from './channel-loss.ts';
+import { asError, LINK_LOST } from './channel-loss.ts';
 import type { ChannelLoss } from './channel-loss.ts';
 import type { RoomWaiter } from './outlet.ts';
 import { unsentError } from './unsent.ts';
@@ -44,25 +44,46 @@ interface WaitingSend {
   reject(error: unknown): void;
 }
 
+const UNOPENED: ReadonlySet<string> = new Set(['unbound', 'closingUnbound', 'resetting']);
 const STATUSES: Readonly<Record<string, TxStatus>> = { closingUnbound: 'closed', closing: 'closed', resetting: 'reset' };
 
 export class ChannelSender implements SendingPort, RoomWaiter {
-  readonly channelId: number;
+  #channelId: number;
   readonly actor: LiveActor<typeof senderMachine>;
   readonly #channels: Channels;
-  readonly #half: Half<SendingPort>;
-  readonly #run: ItemRun;
+  readonly half: Half<SendingPort>;
+  #run: ItemRun;
   readonly #waiting = new WaitingLine<WaitingSend>();
   #ending: SenderEnding | undefined = undefined;
 
   constructor(channels: Channels, channelId: number, half: Half<SendingPort>) {
     const { host, parent } = channels;
-    this.channelId = channelId;
+    this.#channelId = channelId;
     this.#channels = channels;
-    this.#half = half;
+    this.half = half;
     this.#run = new ItemRun(host.connectionId, channelId);
     this.actor = senders.spawn(host.actors, { key: channelId, input: { initial: half.pair.credit }, owner: this, parent });
     channels.add(this);
+  }
+
+  get channelId(): number {
+    return this.#channelId;
+  }
+
+  /** Before any link has heard of it. */
+  set channelId(id: number) {
+    this.#channelId = id;
+    this.#run = new ItemRun(this.#channels.host.connectionId, id);
+  }
+
+  /** The peer has heard of it. */
+  get isOpened(): boolean {
+    return !UNOPENED.has(this.actor.value);
+  }
+
+  /** Its user has said that no more will be sent. */
+  get isGivenUp(): boolean {
+    return this.#ending !== undefined && this.#ending.type !== 'peerReset' && this.#ending.type !== 'lost';
   }
 
   // ---- what the handle asks
@@ -103,7 +124,7 @@ export class ChannelSender implements SendingPort, RoomWaiter {
     } catch (error) {
       return Promise.reject(new RpcError(unsentError(error)));
     }
-    this.#half.hold(handle);
+    this.half.hold(handle);
     if (this.actor.value === 'ready') this.#channels.host.outlet.awaitRoom(this);
     return new Promise((resolve, reject) => void this.#waiting.join({ value, resolve, reject }));
   }
@@ -122,7 +143,7 @@ export class ChannelSender implements SendingPort, RoomWaiter {
     for (let next = this.#waiting.next(); next !== undefined; next = this.#waiting.next()) sends.push(next);
     const beyond = sends.splice(count);
     for (const send of sends) this.#waiting.join(send);
-    for (let index = 0; index < beyond.length; index++) this.#half.letGo();
+    for (let index = 0; index < beyond.length; index++) this.half.letGo();
     return beyond;
   }
 
@@ -157,6 +178,12 @@ export class ChannelSender implements SendingPort, RoomWaiter {
     this.pump(this.actor.context.credit);
   }
 
+  /** Its channel does not begin anew after all (resume.rebind). */
+  forsaken(): void {
+    this.#ending = { type: 'lost', loss: LINK_LOST };
+    this.half.port = this;
+  }
+
   // ---- actions of the statechart
 
   /** Sends what waits, as far as `credit` and the link allow. */
@@ -166,7 +193,7 @@ export class ChannelSender implements SendingPort, RoomWaiter {
     while (left > 0 && outlet.ready) {
       const next = this.#waiting.next();
       if (next === undefined) break;
-      this.#half.letGo();
+      this.half.letGo();
       if (this.#sendWaiting(next)) left--;
     }
     if (this.#waiting.size > 0 && left > 0) outlet.awaitRoom(this);
@@ -202,13 +229,13 @@ export class ChannelSender implements SendingPort, RoomWaiter {
     this.#channels.host.outlet.stopAwaitingRoom(this);
     this.#channels.remove(this);
     this.#rejectAll();
-    this.#half.over();
+    this.half.over();
   }
 
   #rejectAll(): void {
     if (this.#ending === undefined) return;
     for (let next = this.#waiting.next(); next !== undefined; next = this.#waiting.next()) {
-      this.#half.letGo();
+      this.half.letGo();
       next.reject(this.#error(this.#ending));
     }
   }

@@ -86,6 +86,25 @@ export class Channels {
     for (const end of [...this.#ends.values()]) end.lost(loss);
   }
 
+  /** The link is gone: so is every channel that the peer knows of. Those of calls that no link has taken wait with them. */
+  loseOpened(loss: ChannelLoss): void {
+    this.#early.clear();
+    for (const end of [...this.#ends.values()]) if (end.isOpened) end.lost(loss);
+  }
+
+  /** The peer counts its channels from the beginning again. */
+  startOver(): void {
+    this.#early.startOver();
+  }
+
+  /** Gives an end that the peer has not heard of the next id: ids leave in order (id.unique). */
+  renumber(end: BoundEnd): number {
+    this.#ends.delete(end.channelId);
+    end.channelId = this.nextChannelId();
+    this.#ends.set(end.channelId, end);
+    return end.channelId;
+  }
+
   // ---- what comes from the peer
 
   /** What a call's list of channels breaks; undefined: nothing, and from here on they are announced (id.parity, id.violation). */

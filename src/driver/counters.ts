@@ -24,6 +24,15 @@ export class Counters {
   started = 0;
   /** Rules the peer broke: the first ends the session (session.protocol-error). */
   protocolErrors = 0;
+  /** Payloads of a link that was replaced (resume.supersedes). */
+  stalePayloads = 0;
+  /** Links that were lost, or replaced by a newer one (session.outlives-link). */
+  linksLost = 0;
+  /** Links on which the session went on, and on which it began anew because the peer did not know it any more (resume.unknown). */
+  resumed = 0;
+  restarted = 0;
+  /** Calls that were handed to a link a second time or more (resume.resend). */
+  resent = 0;
   /** Store failures (op.store-failure). */
   storeFailures = 0;
 }

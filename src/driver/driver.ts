@@ -21,6 +21,7 @@ import { Channels } from './channels.ts';
 import type { ChannelMessage } from './channels.ts';
 import type { DriverHost } from './host.ts';
 import { Inbound } from './inbound.ts';
+import type { Judgement } from './judgement.ts';
 import { Outbound } from './outbound.ts';
 
 const drivers = defineActor<Driver>()({
@@ -34,11 +35,20 @@ const drivers = defineActor<Driver>()({
     endChannel: (driver, { event }) => driver.channels.end(event as EndMessage),
     resetChannel: (driver, { event }) => driver.channels.reset(event as ResetMessage),
     addCredit: (driver, { event }) => driver.channels.grant(event as GrantMessage),
+    loseLink: (driver) => driver.loseLink(),
+    sayGivenUp: (driver) => driver.outbound.sayGivenUp(),
+    startOver: (driver) => driver.startOver(),
+    sendAgain: (driver, { event }) => driver.outbound.sendAgain((event as ResendEvent).judgement as Judgement),
     endAll: (driver, { event }) => driver.endAll(event as StopEvent),
   },
 });
 
+const LINK_LOST = { type: 'linkLost' } as const;
+const LINK_UP = { type: 'linkUp' } as const;
+const RESTARTED = { type: 'restarted' } as const;
+
 export type StopEvent = Extract<DriverEvent, { type: 'stop' }>;
+type ResendEvent = Extract<DriverEvent, { type: 'resend' }>;
 /** The messages of a connection. */
 export type DriverMessage = CallMessage | ResponseMessage | CancelMessage | ChannelMessage;
 
@@ -61,9 +71,39 @@ export class Driver {
     else this.actor.send(message);
   }
 
+  /** The link is lost, and there may be another one (session.outlives-link). */
+  linkLost(): void {
+    this.actor.send(LINK_LOST);
+  }
+
+  /** There is a new link: says what was given up. `restarted`: the peer has begun anew. */
+  linkUp(restarted: boolean): void {
+    this.actor.send(restarted ? RESTARTED : LINK_UP);
+  }
+
+  /** Every connection has said what it has given up: calls may go again. */
+  resend(judgement: Judgement): void {
+    this.actor.send({ type: 'resend', judgement });
+  }
+
   /** No call is in flight either way. */
   get idle(): boolean {
     return this.inbound.inFlight === 0 && this.outbound.pending === 0;
+  }
+
+  /** Channels first, then whoever used them (resume.order). */
+  loseLink(): void {
+    this.outbound.interruptEnds();
+    this.channels.loseOpened({ kind: 'connection-closed', reason: 'link-lost' });
+    this.inbound.linkLost();
+    this.outbound.linkLost();
+  }
+
+  /** The peer knows nothing of before: its calls are over, and its ids begin again (resume.unknown). */
+  startOver(): void {
+    this.inbound.end();
+    this.channels.startOver();
+    this.outbound.startOver();
   }
 
   /** `loss`: what the channels' holders are told besides (`link-lost`, `closed`). */

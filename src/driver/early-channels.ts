@@ -101,6 +101,11 @@ export class EarlyChannels {
     return early;
   }
 
+  startOver(): void {
+    this.clear();
+    this.#highest = 0;
+  }
+
   clear(): void {
     this.#announced.clear();
     this.#kept.clear();

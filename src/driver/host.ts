@@ -15,6 +15,8 @@ import type { Outlet } from './outlet.ts';
 export interface Endpoint {
   readonly options: ResolvedOptions;
   readonly store: OperationStore;
+  /** Sessions may outlive their links, as far as this side is concerned. */
+  readonly resume: boolean;
 }
 
 export interface DriverHost {
@@ -39,6 +41,13 @@ export interface DriverHost {
   readonly peerMaxInitialCredit: number;
   /** The numbers of our own calls. */
   readonly series: Series;
+  /** Which store the peer admits to (resume.unknown), and how long that keeps an outcome, in milliseconds (op.expiry). */
+  readonly peerStoreIdentity: string;
+  readonly peerRetentionMs: number;
+  /** How long the session may be without a link, in milliseconds: no call waits longer for one (attempt.never-parked). */
+  readonly recoveryMs: number;
+  /** The dial number of the last hello that was accepted; undefined at the initiator, whom nobody dials (resume.unknown). */
+  readonly epoch: number | undefined;
   /** The peer's live operations, and its own series among them. */
   readonly space: OperationSpace;
   readonly peerSeries: LiveSeries;

@@ -26,6 +26,10 @@ export class Inbound {
   readonly channels: Channels;
   readonly parent: LiveActor<typeof driverMachine>;
   readonly #attempts = new Map<number, InboundAttempt>();
+  /** Operations whose owner was lost with its link and that nobody else waits for, by the owner's request id: they run on (resume.live). */
+  readonly #adrift = new Map<number, LiveOperation>();
+  /** There was a loss, and the peer has not called since: a cancel now is of an attempt of before (cancel.offline). */
+  #mayHearOfBefore = false;
 
   constructor(host: DriverHost, channels: Channels, parent: LiveActor<typeof driverMachine>) {
     this.host = host;
@@ -45,6 +49,8 @@ export class Inbound {
       this.host.protocolError(broken.rule, broken.message);
       return;
     }
+    this.#mayHearOfBefore = false;
+    if (this.#adrift.size > 0) this.#adrift.delete(requestId);
     if (message.ack !== undefined && this.host.retry) this.host.acknowledged(message.ack);
     const attempt = new InboundAttempt(this, message);
     this.#attempts.set(requestId, attempt);
@@ -65,8 +71,26 @@ export class Inbound {
 
   cancel(message: CancelMessage): void {
     const attempt = message.requestId === undefined ? undefined : this.#attempts.get(message.requestId);
-    if (attempt === undefined) this.host.counters.unmatched++;
-    else attempt.operation?.cancel(attempt);
+    if (attempt !== undefined) attempt.operation?.cancel(attempt);
+    else if (this.#isOfBefore(message)) this.#cancelOfBefore(message.requestId);
+    else this.host.counters.unmatched++;
+  }
+
+  /** Whether it names an attempt that died with its link (cancel.offline). */
+  #isOfBefore(message: CancelMessage): message is CancelMessage & { readonly requestId: number } {
+    const { requestId, operationId } = message;
+    if (requestId === undefined || operationId === undefined) return false;
+    return this.#mayHearOfBefore || this.#adrift.get(requestId)?.identity?.id === operationId;
+  }
+
+  /** As that attempt's cancel: what it owned and nobody else waits for is aborted. */
+  #cancelOfBefore(requestId: number): void {
+    const operation = this.#adrift.get(requestId);
+    this.#adrift.delete(requestId);
+    if (operation?.owner === undefined) operation?.cancelOwnerless();
+    const { outlet, connectionId } = this.host;
+    const cancelled = failure('cancelled', 'aborted', 'the attempt was cancelled while there was no link');
+    if (!cancelled.ok) outlet.send({ type: 'response', connectionId, requestId, ok: false, error: cancelled.error, metadata: [] });
   }
 
   /** The attempt was answered, or cannot be any more. */
@@ -75,16 +99,38 @@ export class Inbound {
     this.host.settled();
   }
 
+  /**
+   * The link is gone, and there may be another one: no attempt can be answered. Handlers without channels run on, for the attempts that will come again
+   * (resume.live); those with channels are aborted (resume.order), and all where there are no operation ids to come again by (retry.off).
+   */
+  linkLost(): void {
+    this.#mayHearOfBefore = true;
+    for (const [requestId, operation] of this.#adrift) if (operation.actor.done) this.#adrift.delete(requestId);
+    for (const [requestId, operation] of this.#detachAll()) {
+      const runsOn = operation.identity !== undefined && !operation.actor.context.channels && operation.waiters.size === 0;
+      if (runsOn) this.#adrift.set(requestId, operation);
+      else operation.ownerGone();
+    }
+  }
+
   /** The connection is gone: no attempt can be answered, and what nobody else waits for is aborted (retry.disposition). */
   end(): void {
-    const ownerless = new Set<LiveOperation>();
-    for (const attempt of [...this.#attempts.values()]) {
+    const ownerless = new Set(this.#detachAll().values());
+    for (const operation of this.#adrift.values()) if (operation.owner === undefined) ownerless.add(operation);
+    this.#adrift.clear();
+    for (const operation of ownerless) operation.ownerGone();
+  }
+
+  /** Takes every attempt off its operation. Gives those that have lost their owner by it, by the owner's request id. */
+  #detachAll(): Map<number, LiveOperation> {
+    const ownerless = new Map<number, LiveOperation>();
+    for (const [requestId, attempt] of [...this.#attempts]) {
       const { operation } = attempt;
-      if (operation?.owner === attempt) ownerless.add(operation);
+      if (operation?.owner === attempt) ownerless.set(requestId, operation);
       operation?.drop(attempt);
       attempt.actor.send(LINK_LOST);
     }
-    for (const operation of ownerless) operation.ownerGone();
+    return ownerless;
   }
 
   /** What a call breaks before it is anybody's (id.parity, id.violation, attempt.limit-in, op.id). */

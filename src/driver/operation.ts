@@ -8,7 +8,7 @@ import type { Ending, OperationEvent } from '../machines/operation.ts';
 import { defineActor } from '../machines/spawn.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import { MetadataBuilder, NO_METADATA } from '../metadata.ts';
-import type { OperationKey, OperationSignature, ReleaseReason } from '../store/store.ts';
+import type { OperationKey, OperationSignature, ReleaseReason, SealOptions } from '../store/store.ts';
 import { decodeValue } from '../wire/index.ts';
 import type { Metadata } from '../wire/index.ts';
 import type { InboundAttempt } from './attempt.ts';
@@ -25,6 +25,8 @@ const STARTED = { type: 'started' } as const;
 const ATTACHED = { type: 'attached' } as const;
 const SEALING = { type: 'sealing' } as const;
 const STORED = { type: 'stored' } as const;
+const DURABLE: SealOptions = Object.freeze({ durable: true });
+const VOLATILE: SealOptions = Object.freeze({ durable: false });
 const STORE_FAILED = { type: 'storeFailed' } as const;
 
 type EventOf<T extends OperationEvent['type']> = Extract<OperationEvent, { type: T }>;
@@ -160,6 +162,11 @@ export class LiveOperation {
     this.actor.send({ type: 'cancelled', owns: this.owner === attempt, attempt });
   }
 
+  /** Its owner, whose link is lost, has given it up (cancel.offline). */
+  cancelOwnerless(): void {
+    this.actor.send({ type: 'cancelled', owns: true, attempt: undefined });
+  }
+
   /** The handler threw, or its answer cannot be sent: `detail` may be told to the caller. */
   threw(detail: string | undefined): void {
     this.#endingDetail = detail;
@@ -202,6 +209,15 @@ export class LiveOperation {
     attempt.actor.send({ type: 'aborted', outcome: failure('cancelled', 'aborted', 'this attempt was cancelled; the operation runs on for others') });
   }
 
+  /** Answers the owner alone; the next waiter owns. */
+  disown(outcome: Outcome): void {
+    const { owner } = this;
+    if (owner === undefined) return;
+    this.drop(owner);
+    owner.actor.send({ type: 'settled', outcome });
+    this.passOn();
+  }
+
   passOn(): void {
     const [heir] = this.waiters;
     if (heir !== undefined) this.#own(heir);
@@ -226,7 +242,7 @@ export class LiveOperation {
       return;
     }
     settle(
-      () => this.host.endpoint.store.seal(identity.key, this.signature, toStored(outcome)),
+      () => this.host.endpoint.store.seal(identity.key, this.signature, toStored(outcome), this.method.persist ? DURABLE : VOLATILE),
       () => this.actor.send(STORED),
       (error) => {
         this.#storeFailed('seal', error);

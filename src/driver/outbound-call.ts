@@ -13,6 +13,8 @@ import { MetadataView } from '../metadata.ts';
 import type { Metadata, ResponseMessage } from '../wire/index.ts';
 import { unwatch, watch } from './abort-watch.ts';
 import type { ArgumentEnds } from './argument-ends.ts';
+import { whyNotAgain } from './judgement.ts';
+import type { Judgement } from './judgement.ts';
 import type { Outbound } from './outbound.ts';
 import { readResponse } from './response-reader.ts';
 import { unsentError } from './unsent.ts';
@@ -37,8 +39,8 @@ const requests = defineActor<OutboundCall>()({
     settleIndeterminate: (call, { event }) =>
       call.fail({
         kind: 'indeterminate',
-        reason: (event as EventOf<'ended'>).reason,
-        message: 'the connection ended under the call: it may have run',
+        reason: (event as EventOf<'ended' | 'judged'>).reason,
+        message: `the ${event.type === 'judged' ? 'link' : 'connection'} ended under the call: it may have run`,
       }),
   },
 });
@@ -62,9 +64,15 @@ export class OutboundCall implements Handover {
   ends: ArgumentEnds | undefined = undefined;
   /** Its place among those that wait for room. */
   ticket: number | undefined = undefined;
+  /** It counts as an attempt on the present link (attempt.limit-link). */
+  inFlight = false;
+  /** When it was first handed to a link, in milliseconds, and which store the peer had when it was handed to one last (resume.unknown). */
+  #handedAtMs = 0;
+  #handedTo = '';
   readonly #options: CallOptions;
   readonly #waiter: CallWaiter;
   #timeout: unknown = undefined;
+  #parked: unknown = undefined;
 
   constructor(outbound: Outbound, method: AnyMethod, input: unknown, given: { options: CallOptions; metadata: Metadata; waiter: CallWaiter }) {
     const { host } = outbound;
@@ -94,6 +102,14 @@ export class OutboundCall implements Handover {
     if (signal !== undefined) watch(signal, this);
   }
 
+  /** It cannot be sent again on this link, say because the peer takes less now: it waits for the next one, but not for ever (attempt.never-parked). */
+  park(): void {
+    const { endpoint, recoveryMs } = this.outbound.host;
+    if (this.#parked !== undefined) return;
+    const given = { type: 'ended', kind: 'session-shutdown', reason: 'deadline' } as const;
+    this.#parked = endpoint.options.clock.setTimeout(() => this.actor.value === 'interrupted' && this.actor.send(given), recoveryMs);
+  }
+
   abortedBy(signal: AbortSignal): void {
     this.#giveUp('aborted', signal.reason);
   }
@@ -105,9 +121,24 @@ export class OutboundCall implements Handover {
   }
 
   handed(): void {
+    const { host } = this.outbound;
+    this.#handedTo = host.peerStoreIdentity;
+    if (this.#isNamed && this.#handedAtMs === 0) this.#handedAtMs = host.endpoint.options.clock.now();
     this.actor.send(HANDED);
     // Also of a call that was given up meanwhile: a cancel closes no channel (cancel.channels).
     this.ends?.opened();
+  }
+
+  /** Only a string id can be new again when its record is gone (op.expiry). */
+  get #isNamed(): boolean {
+    return typeof this.operationId === 'string';
+  }
+
+  /** Why it must not be sent again after a loss; undefined: it may. */
+  whyNotAgain(judgement: Judgement): string | undefined {
+    const { idem, persist } = this.method;
+    const handed = { handedAtMs: this.#handedAtMs, handedTo: this.#handedTo };
+    return whyNotAgain({ idem, persist, channels: this.ends !== undefined, named: this.#isNamed, ...handed }, judgement);
   }
 
   // ---- actions of the statechart
@@ -115,6 +146,7 @@ export class OutboundCall implements Handover {
   fail(init: ErrorFacts): void {
     // Not encoded: the channels in it are nobody's.
     if (this.args === undefined) wakeWaiters(this.input);
+    this.ends?.forsaken();
     this.outbound.finished(this);
     this.reject(this.#error(init));
   }
@@ -169,7 +201,9 @@ export class OutboundCall implements Handover {
   }
 
   #unwatch(): void {
-    if (this.#timeout !== undefined) this.outbound.host.endpoint.options.clock.clearTimeout(this.#timeout);
+    const { clock } = this.outbound.host.endpoint.options;
+    if (this.#timeout !== undefined) clock.clearTimeout(this.#timeout);
+    if (this.#parked !== undefined) clock.clearTimeout(this.#parked);
     if (this.#options.signal !== undefined) unwatch(this.#options.signal, this);
   }
 }

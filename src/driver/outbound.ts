@@ -14,6 +14,7 @@ import { packValue } from '../wire/index.ts';
 import type { CallMessage, Metadata, ResponseMessage } from '../wire/index.ts';
 import type { Channels } from './channels.ts';
 import type { DriverHost } from './host.ts';
+import type { Judgement } from './judgement.ts';
 import { settle } from './maybe.ts';
 import type { RoomWaiter } from './outlet.ts';
 import { OutboundCall } from './outbound-call.ts';
@@ -22,6 +23,8 @@ import { QueueFullError } from './unsent.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const DISPATCH = { type: 'dispatch' } as const;
+const LINK_LOST = { type: 'linkLost' } as const;
+const LOST_WITHOUT_ID = { type: 'ended', kind: 'connection-closed', reason: 'link-lost' } as const;
 const NO_CHANNELS: readonly number[] = Object.freeze([]);
 
 type EndedEvent = Extract<RequestEvent, { type: 'ended' }>;
@@ -32,8 +35,10 @@ export class Outbound implements RoomWaiter {
   readonly parent: LiveActor<typeof driverMachine>;
   /** By request id, until the caller has its outcome. */
   readonly #pending = new Map<number, OutboundCall>();
-  /** Attempts whose caller gave up while they were in flight: their responses are still to come. */
-  readonly #givenUp = new Set<number>();
+  /** Attempts whose caller gave up when a link had taken them: their responses are still to come. */
+  readonly #givenUp = new Map<number, OutboundCall>();
+  /** There is no link, or calls of before go first. */
+  #isResuming = false;
   /** Calls without an attempt in flight, in order. */
   readonly #queue = new WaitingLine<OutboundCall>();
   #inFlight = 0;
@@ -118,7 +123,7 @@ export class Outbound implements RoomWaiter {
   }
 
   #hasRoom(): boolean {
-    return this.host.outlet.ready && this.#inFlight < this.host.peerMaxConcurrentRequests;
+    return this.host.outlet.ready && !this.#isResuming && this.#inFlight < this.host.peerMaxConcurrentRequests;
   }
 
   #enqueue(call: OutboundCall): void {
@@ -155,22 +160,93 @@ export class Outbound implements RoomWaiter {
   }
 
   #awaitRoom(): void {
-    if (this.#queue.size > 0 && !this.host.outlet.ready) this.host.outlet.awaitRoom(this);
+    if (this.#queue.size > 0 && !this.#isResuming && !this.host.outlet.ready) this.host.outlet.awaitRoom(this);
   }
 
   response(message: ResponseMessage): void {
     const { requestId } = message;
     const call = this.#pending.get(requestId);
     if (call !== undefined && call.actor.value === 'awaiting') {
-      this.#inFlight--;
+      this.#leaveLink(call);
       call.actor.send({ type: 'responded', verdict: verdictOf(message), message });
-    } else if (this.#givenUp.delete(requestId)) {
-      this.#inFlight--;
-    } else {
+    } else if (!this.#answerGivenUp(requestId)) {
       this.host.counters.unmatched++;
       return;
     }
     if (this.#queue.size > 0) this.room();
+  }
+
+  #answerGivenUp(requestId: number): boolean {
+    const call = this.#givenUp.get(requestId);
+    if (call === undefined) return false;
+    this.#givenUp.delete(requestId);
+    this.#leaveLink(call);
+    return true;
+  }
+
+  #enterLink(call: OutboundCall): void {
+    if (call.inFlight) return;
+    call.inFlight = true;
+    this.#inFlight++;
+  }
+
+  #leaveLink(call: OutboundCall): void {
+    if (!call.inFlight) return;
+    call.inFlight = false;
+    this.#inFlight--;
+  }
+
+  // ---- a lost link
+
+  /** Before the channels are told: those of calls that may be sent again begin again with them (resume.rebind). */
+  interruptEnds(): void {
+    for (const { ends, method, operationId } of this.#pending.values()) if (method.idem && operationId !== undefined) ends?.interrupted();
+  }
+
+  /** The link is gone, and there may be another one. Where there are no operation ids nobody could tell a second attempt from the first (retry.off). */
+  linkLost(): void {
+    this.#isResuming = true;
+    this.#inFlight = 0;
+    for (const call of this.#givenUp.values()) call.inFlight = false;
+    for (const call of [...this.#pending.values()]) {
+      call.inFlight = false;
+      call.actor.send(call.operationId === undefined ? LOST_WITHOUT_ID : LINK_LOST);
+    }
+    if (!this.host.retry) this.#givenUp.clear();
+  }
+
+  /** cancel.offline: each is an attempt until it is answered. */
+  sayGivenUp(): void {
+    for (const call of this.#givenUp.values()) {
+      this.#enterLink(call);
+      this.#tellCancel(call);
+    }
+  }
+
+  /** The peer knows nothing of attempts of before. */
+  startOver(): void {
+    this.#givenUp.clear();
+  }
+
+  /** resume.resend, resume.unknown: what may go again goes first, in the order of the calls. */
+  sendAgain(judgement: Judgement): void {
+    this.#queue.clear();
+    for (const call of [...this.#pending.values()]) {
+      const { value } = call.actor;
+      const reason = value === 'interrupted' ? call.whyNotAgain(judgement) : undefined;
+      call.ticket = undefined;
+      // A peer that has begun anew may no longer want operation ids, or want them now.
+      if ((call.operationId !== undefined) !== this.host.retry) call.actor.send(LOST_WITHOUT_ID);
+      else if (reason !== undefined) call.actor.send({ type: 'judged', reason });
+      else if (value === 'interrupted' || (value === 'queued' && call.args !== undefined)) this.#lineUp(call);
+    }
+    this.#isResuming = false;
+    this.room();
+  }
+
+  #lineUp(call: OutboundCall): void {
+    call.ends?.again();
+    call.ticket = this.#queue.join(call);
   }
 
   /** The connection is at its end, or lost for good: judges every pending call (outcome.closing, retry.off). */
@@ -190,7 +266,8 @@ export class Outbound implements RoomWaiter {
     const { requestId, operationId, metadata } = call;
     const ack = series.owesAck ? series.watermark : undefined;
     const head = { connectionId, requestId, methodId: call.method.id, operationId, series: undefined, ack, channels: NO_CHANNELS, metadata };
-    this.#inFlight++;
+    this.#enterLink(call);
+    if (call.actor.context.handed) this.host.counters.resent++;
     try {
       if (call.args === undefined) {
         call.args = this.#sendNow(call, head);
@@ -199,7 +276,8 @@ export class Outbound implements RoomWaiter {
         outlet.sendEncodedCall(call, { type: 'call', ...head, channels: call.ends?.ids ?? NO_CHANNELS, args: call.args });
       }
     } catch (error) {
-      this.#inFlight--;
+      this.#leaveLink(call);
+      if (call.actor.context.handed) call.park();
       call.actor.send({ type: 'sendFailed', error });
       return;
     }
@@ -223,11 +301,15 @@ export class Outbound implements RoomWaiter {
     }
   }
 
-  /** Tells the peer that the caller gave up; the attempt is in flight until it answers (cancel.caller). */
+  /** Tells the peer that the caller gave up; the attempt is in flight until it answers (cancel.caller). Without a link it hears of it on the next one. */
   sendCancel(call: OutboundCall): void {
+    this.#givenUp.set(call.requestId, call);
+    this.#tellCancel(call);
+  }
+
+  #tellCancel({ requestId, operationId }: OutboundCall): void {
     const { connectionId, outlet } = this.host;
-    this.#givenUp.add(call.requestId);
-    outlet.send({ type: 'cancel', connectionId, requestId: call.requestId, operationId: call.operationId });
+    outlet.send({ type: 'cancel', connectionId, requestId, operationId });
   }
 
   /** The caller has its outcome. */

@@ -57,6 +57,11 @@ export class Series {
     return this.#watermark > this.#told;
   }
 
+  /** What was told last may be lost with its link: it is told again. */
+  untold(): void {
+    this.#told = 0;
+  }
+
   /** The peer is told of the numbers up to here. */
   told(watermark: number): void {
     this.#told = watermark;

@@ -40,6 +40,12 @@ export class WaitingLine<T> {
     return undefined;
   }
 
+  /** Everybody leaves. */
+  clear(): void {
+    this.#size = 0;
+    this.#compact();
+  }
+
   #compact(): void {
     if (this.#size === 0) {
       // The same list again: most lines are short, and empty most of the time.

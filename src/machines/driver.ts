@@ -2,9 +2,14 @@
  * The driver of one connection: the wire's messages are its events, one each, and it names for every one who must act.
  * Hot: compiled.
  *
- *   running ──stop──▶ (stopped)
+ *   running ──linkLost──▶ resuming ──resend──▶ running        stop ▶ (stopped)
+ *                           │ ▲ linkUp, restarted
+ *                           └─┘
  *
- * Rules: attempt.pipelined (it never waits for a handler), attempt.unmatched.
+ * While it is resuming no message is routed: what the loss of the link means to channels and attempts is carried out first, on both sides, then each side
+ * says what it has given up, and only then calls are sent again.
+ *
+ * Rules: attempt.pipelined (it never waits for a handler), attempt.unmatched, resume.order, cancel.offline.
  */
 import { setup } from 'xstate';
 
@@ -14,6 +19,13 @@ export type DriverEvent =
   | { readonly type: 'response'; readonly requestId: number }
   | { readonly type: 'cancel'; readonly requestId?: number | undefined }
   | { readonly type: 'item' | 'items' | 'end' | 'reset' | 'grant'; readonly channelId: number }
+  | { readonly type: 'linkLost' }
+  /** There is a new link, and the peer knows the session. */
+  | { readonly type: 'linkUp' }
+  /** There is a new link, and the peer does not know the session: it begins anew (resume.unknown). */
+  | { readonly type: 'restarted' }
+  /** `judgement`: by what to tell which calls may be sent again. */
+  | { readonly type: 'resend'; readonly judgement: unknown }
   | {
       readonly type: 'stop';
       readonly kind: 'connection-closed' | 'session-shutdown' | 'protocol-error';
@@ -36,6 +48,14 @@ export const driverMachine = setup({
     endChannel: () => {},
     resetChannel: () => {},
     addCredit: () => {},
+    /** Ends every channel that was open, and takes the attempts off the link (resume.order). */
+    loseLink: () => {},
+    /** Names the attempts that were given up and have no response (cancel.offline). */
+    sayGivenUp: () => {},
+    /** The peer's attempts and ids of before are over. */
+    startOver: () => {},
+    /** Judges the pending calls and sends again what may be (resume.resend, resume.unknown). */
+    sendAgain: () => {},
     /** Ends every channel and attempt of the connection, both ways. */
     endAll: () => {},
   },
@@ -54,6 +74,16 @@ export const driverMachine = setup({
         end: { actions: 'endChannel' },
         reset: { actions: 'resetChannel' },
         grant: { actions: 'addCredit' },
+        linkLost: { target: 'resuming', actions: 'loseLink' },
+        stop: { target: 'stopped', actions: 'endAll' },
+      },
+    },
+    resuming: {
+      on: {
+        linkUp: { actions: 'sayGivenUp' },
+        restarted: { actions: 'startOver' },
+        resend: { target: 'running', actions: 'sendAgain' },
+        linkLost: {},
         stop: { target: 'stopped', actions: 'endAll' },
       },
     },

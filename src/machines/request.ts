@@ -5,10 +5,10 @@
  *     ▲                     │ linkLost          │ linkLost                 ▲
  *     └──── never handed ───┤                   ▼                          │
  *                           └─ handed before ─▶ interrupted ──ended────────┤
- *                                                  │ resend ▶ sending      │
+ *                                       │ dispatch ▶ sending, judged ─────┤
  *   everywhere: aborted ▶ (cancelled) · ended ▶ (failed) or (indeterminate)┘
  *
- * Rules: attempt.slot-first, attempt.send-failed, outcome.retryable, outcome.closing, retry.off, cancel.caller.
+ * Rules: attempt.slot-first, attempt.send-failed, outcome.retryable, outcome.closing, retry.off, cancel.caller, resume.resend.
  */
 import { assign, setup } from 'xstate';
 
@@ -36,7 +36,8 @@ export type RequestEvent =
   | { readonly type: 'responded'; readonly verdict: ResponseVerdict; readonly message: unknown }
   | { readonly type: 'aborted'; readonly reason: 'timeout' | 'aborted'; readonly cause: unknown }
   | { readonly type: 'linkLost' }
-  | { readonly type: 'resend' }
+  /** It was handed to a link that is lost, and must not be sent again: the reason why nobody can know. */
+  | { readonly type: 'judged'; readonly reason: string }
   | { readonly type: 'ended'; readonly kind: 'connection-closed' | 'session-shutdown' | 'protocol-error'; readonly reason: string };
 
 export const requestMachine = setup({
@@ -56,11 +57,11 @@ export const requestMachine = setup({
     settleUnknown: () => {},
     /** Rejects the caller, who gave up. */
     settleAborted: () => {},
-    /** Sends the cancel of an attempt that the peer has, or is about to get. */
+    /** Sends the cancel of an attempt that the peer has, or is about to get; without a link, when there is one (cancel.offline). */
     tellPeer: () => {},
     /** Rejects the caller: the connection ended and the call surely did no harm by being repeated. */
     settleEnded: () => {},
-    /** Rejects the caller: the connection ended and nobody can know (outcome.closing). */
+    /** Rejects the caller: the link or the connection ended, and nobody can know (outcome.closing, resume.resend). */
     settleIndeterminate: () => {},
     markHanded: assign(({ context }) => ({ handed: true, resent: context.handed })),
   },
@@ -123,8 +124,9 @@ export const requestMachine = setup({
     },
     interrupted: {
       on: {
-        resend: 'sending',
-        aborted: { target: 'cancelled', actions: 'settleAborted' },
+        dispatch: 'sending',
+        judged: { target: 'indeterminate', actions: 'settleIndeterminate' },
+        aborted: { target: 'cancelled', actions: ['settleAborted', 'tellPeer'] },
         ended: [
           { guard: 'mustBeIndeterminate', target: 'indeterminate', actions: 'settleIndeterminate' },
           { target: 'failed', actions: 'settleEnded' },

@@ -15,13 +15,19 @@ export class Acknowledgements {
   readonly #tell = () => {
     this.#timer = undefined;
     const { series, outbox } = this.#core;
-    if (!series.owesAck) return;
+    if (!series.owesAck || !outbox.hasLink) return;
     outbox.send({ type: 'ack', series: series.id, upTo: series.watermark });
     series.told(series.watermark);
   };
 
   constructor(core: SessionCore) {
     this.#core = core;
+  }
+
+  /** What was told on a link that is lost is told again. */
+  linkLost(): void {
+    this.end();
+    this.#core.series.untold();
   }
 
   /** Numbers of ours were settled. */
@@ -64,15 +70,7 @@ export class Acknowledgements {
     settle(
       () => this.#core.endpoint.store.forget(space.scope, space.caller, seriesId, upTo),
       () => {},
-      (error) => {
-        this.#core.counters.storeFailures++;
-        this.#core.endpoint.options.log({
-          level: 'error',
-          event: 'store-failure',
-          message: 'the store failed to forget what was acknowledged',
-          error,
-        });
-      },
+      (error) => this.#core.storeFailed('forget what was acknowledged', error),
     );
   }
 }

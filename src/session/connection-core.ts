@@ -14,6 +14,8 @@ import type { ConnectionEvent } from '../machines/connection.ts';
 import { stockActor } from '../machines/root.ts';
 import type { ResolvedTerms } from '../connection-options.ts';
 import { ConnectionHost } from './connection-host.ts';
+import type { Judgement } from '../driver/judgement.ts';
+import type { Agreement } from './handshake.ts';
 import type { Relay } from './relay.ts';
 import type { SessionCore } from './session-core.ts';
 import { Tether } from './tether.ts';
@@ -52,7 +54,9 @@ export class ConnectionCore {
   #onDecided: ((rejection: RpcError | undefined) => void) | undefined = undefined;
   /** Its own hold, and its clients. */
   #holders = 1;
+  /** Messages of the peer, on the present link; and whether there were none on an earlier one. */
   #received = 0;
+  #isFresh = true;
   #tether: WeakRef<Tether> | undefined = undefined;
   #relay: Relay | undefined = undefined;
   #ending: ConnectionEnding | undefined = undefined;
@@ -98,7 +102,7 @@ export class ConnectionCore {
 
   /** Nothing has gone over it in either direction (conn.proxy). */
   get isUnused(): boolean {
-    return this.#received === 0 && this.driver?.outbound.isUnused === true;
+    return this.#isFresh && this.#received === 0 && this.driver?.outbound.isUnused === true;
   }
 
   /** Its messages go to another connection. */
@@ -111,6 +115,42 @@ export class ConnectionCore {
   /** Starts its actor, so that it can be seen while it is being opened. */
   start(): void {
     this.actor.start();
+  }
+
+  // ---- a lost link
+
+  /** There may be another link: everything waits for it. Messages that only pass through cannot be told twice, so a joined connection ends. */
+  linkLost(): void {
+    if (this.#relay !== undefined) this.#endJoined();
+    else this.driver?.linkLost();
+  }
+
+  #endJoined(): void {
+    if (this.connectionId === 0) void this.core.close(0);
+    else this.close('link-lost');
+  }
+
+  /** There is a new link: says what was given up (cancel.offline). */
+  linkUp(agreement: Agreement): void {
+    this.#isFresh &&= this.#received === 0;
+    this.#received = 0;
+    this.host?.adopt(agreement, this.host.peerMaxConcurrentRequests);
+    this.driver?.linkUp(false);
+  }
+
+  /** There is a new link, to a peer that knows nothing of before (resume.unknown). */
+  restart(agreement: Agreement): void {
+    this.host?.adopt(agreement, agreement.peerLimits.maxConcurrentRequests);
+    this.driver?.linkUp(true);
+  }
+
+  resend(judgement: Judgement): void {
+    this.driver?.resend(judgement);
+  }
+
+  /** The peer has not been heard on it since the present link is there. */
+  get isUnheard(): boolean {
+    return this.#received === 0;
   }
 
   /** Tells once whether it was opened, or why not. */
@@ -181,7 +221,7 @@ export class ConnectionCore {
   #sayClose(event: ConnectionEvent): void {
     if (this.connectionId === 0) return;
     const reason = event.type === 'close' ? event.reason : CLOSED;
-    this.core.outbox.send({ type: 'close', connectionId: this.connectionId, reason });
+    this.core.connections.sayClose(this.connectionId, reason);
   }
 
   #tearDown(): void {

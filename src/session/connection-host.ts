@@ -19,15 +19,12 @@ export class ConnectionHost implements DriverHost {
   readonly services: ReadonlyMap<number, ServedMethod>;
   readonly connectionId: number;
   readonly oddIds: boolean;
-  readonly retry: boolean;
   readonly maxConcurrentRequests: number;
-  readonly peerMaxConcurrentRequests: number;
-  readonly peerMaxPayload: number;
-  readonly peerMaxInitialCredit: number;
+  peerMaxConcurrentRequests: number;
   readonly series: Series;
-  readonly space: OperationSpace;
-  readonly peerSeries: LiveSeries;
-  readonly principal: Principal;
+  space: OperationSpace;
+  peerSeries: LiveSeries;
+  #agreement: Agreement;
   readonly #core: SessionCore;
   readonly #connection: ConnectionCore;
 
@@ -43,15 +40,59 @@ export class ConnectionHost implements DriverHost {
     this.services = terms.services;
     this.connectionId = connection.connectionId;
     this.oddIds = connection.oddIds;
-    this.retry = agreement.retry;
     this.maxConcurrentRequests = terms.maxConcurrentRequests;
     this.peerMaxConcurrentRequests = peerMaxConcurrentRequests;
-    this.peerMaxPayload = agreement.peerLimits.maxPayload;
-    this.peerMaxInitialCredit = agreement.peerLimits.maxInitialCredit;
     this.series = core.series;
-    this.space = tableOf(core.endpoint.store).space(agreement.scopeDigest, core.role === 'initiator' ? 'acceptor' : 'initiator');
+    this.#agreement = agreement;
+    this.space = this.#spaceOf(agreement);
     this.peerSeries = this.space.enter(agreement.peerSeries);
-    this.principal = agreement.principal;
+  }
+
+  #spaceOf({ scopeDigest }: Agreement): OperationSpace {
+    return tableOf(this.endpoint.store).space(scopeDigest, this.#core.role === 'initiator' ? 'acceptor' : 'initiator');
+  }
+
+  /** There is a new link, by another agreement; where the peer has begun anew, its operations are another series' (resume.unknown). */
+  adopt(agreement: Agreement, peerMaxConcurrentRequests: number): void {
+    const left = this.space;
+    const leftSeries = this.peerSeries;
+    this.#agreement = agreement;
+    this.peerMaxConcurrentRequests = peerMaxConcurrentRequests;
+    this.space = this.#spaceOf(agreement);
+    this.peerSeries = this.space.enter(agreement.peerSeries);
+    left.leave(leftSeries);
+  }
+
+  get retry(): boolean {
+    return this.#agreement.retry;
+  }
+
+  get peerMaxPayload(): number {
+    return this.#agreement.peerLimits.maxPayload;
+  }
+
+  get peerMaxInitialCredit(): number {
+    return this.#agreement.peerLimits.maxInitialCredit;
+  }
+
+  get principal(): Principal {
+    return this.#agreement.principal;
+  }
+
+  get peerStoreIdentity(): string {
+    return this.#agreement.peerStoreIdentity;
+  }
+
+  get peerRetentionMs(): number {
+    return this.#agreement.peerRetentionMs;
+  }
+
+  get recoveryMs(): number {
+    return this.#core.recoveryMs;
+  }
+
+  get epoch(): number | undefined {
+    return this.#core.role === 'acceptor' ? this.#agreement.dial : undefined;
   }
 
   get session(): CallSession {

@@ -12,6 +12,7 @@ import type { AcceptMessage, CloseMessage, OpenMessage, RejectMessage } from '..
 import { ConnectionCore } from './connection-core.ts';
 import type { ConnectionCoreOptions, SessionEnd } from './connection-core.ts';
 import type { SessionCore } from './session-core.ts';
+import { UnconfirmedCloses } from './unconfirmed-closes.ts';
 
 /** A connection that the peer wants, while we think about it. */
 interface Pending {
@@ -24,15 +25,21 @@ export class Connections {
   /** Open ones, and those we have asked for. */
   readonly #live = new Map<number, ConnectionCore>();
   readonly #pending = new Map<number, Pending>();
+  /** What we asked for and the peer has not decided: it is asked again on a new link. */
+  readonly #asking = new Map<number, OpenMessage>();
+  readonly #closes: UnconfirmedCloses;
   #nextId: number;
   /** The highest id the peer has opened: it allocates them in order (id.unique). */
   #highestOfPeer = 0;
+  /** The same of the present link: below it, an open that comes again after a loss is legal. */
+  #highestOnLink = 0;
   /** Connections the peer opened that are open. */
   #openOfPeer = 0;
 
   constructor(core: SessionCore) {
     this.#core = core;
     this.#nextId = core.role === 'initiator' ? 1 : 2;
+    this.#closes = new UnconfirmedCloses((message) => core.outbox.send(message));
   }
 
   get size(): number {
@@ -76,7 +83,10 @@ export class Connections {
     const opened = new Promise<Connection>((resolve, reject) => {
       connection.whenDecided((rejection) => (rejection === undefined ? resolve(new Connection(connection.tether())) : reject(rejection)));
     });
-    core.outbox.send({ type: 'open', connectionId, parity, limits: { maxConcurrentRequests: terms.maxConcurrentRequests }, metadata });
+    const limits = { maxConcurrentRequests: terms.maxConcurrentRequests };
+    const message: OpenMessage = { type: 'open', connectionId, parity, limits, metadata };
+    this.#asking.set(connectionId, message);
+    core.outbox.send(message);
     return opened;
   }
 
@@ -89,6 +99,7 @@ export class Connections {
   }
 
   accepted({ connectionId, limits }: AcceptMessage): void {
+    if (this.#isAcceptedAgain(connectionId)) return;
     const connection = this.#asked(connectionId, 'accepted');
     if (limits.maxConcurrentRequests < 1) this.#core.protocolError('conn.open', 'an accepted connection must take at least one request');
     else connection?.open(limits.maxConcurrentRequests);
@@ -98,12 +109,21 @@ export class Connections {
     this.#asked(connectionId, 'rejected')?.reject(reason);
   }
 
+  /** It was accepted on an earlier link: the peer cannot know that we have heard so, or have closed it since. */
+  #isAcceptedAgain(connectionId: number): boolean {
+    if (this.#core.generation < 2 || !this.#isOurs(connectionId) || !this.wasUsed(connectionId)) return false;
+    const connection = this.#live.get(connectionId);
+    if (connection === undefined) this.#core.counters.lateMessages++;
+    return connection?.host !== undefined || connection === undefined;
+  }
+
   #asked(connectionId: number, what: string): ConnectionCore | undefined {
     const connection = this.#isOurs(connectionId) ? this.#live.get(connectionId) : undefined;
     if (connection === undefined || connection.host !== undefined) {
       this.#core.protocolError('conn.unknown', `connection ${connectionId} was ${what}, and nobody asked for it`);
       return undefined;
     }
+    this.#asking.delete(connectionId);
     return connection;
   }
 
@@ -116,8 +136,13 @@ export class Connections {
       core.protocolError('id.violation', `connection id ${connectionId} has our parity, not yours`);
       return;
     }
-    if (this.wasUsed(connectionId)) {
+    if (connectionId <= this.#highestOnLink) {
       core.protocolError('id.violation', `connection id ${connectionId} was used before`);
+      return;
+    }
+    this.#highestOnLink = connectionId;
+    if (connectionId <= this.#highestOfPeer) {
+      this.#askedAgain(connectionId);
       return;
     }
     if (message.limits.maxConcurrentRequests < 1) {
@@ -128,6 +153,11 @@ export class Connections {
     const refusal = this.#refusal();
     if (refusal === undefined) this.#consider({ message: { ...message, metadata: conceal(message.metadata) } });
     else this.#sayReject(connectionId, refusal);
+  }
+
+  /** The link was lost before our answer was heard: one that is open was accepted again already, one that we think about is decided later. */
+  #askedAgain(connectionId: number): void {
+    if (!this.#live.has(connectionId) && !this.#pending.has(connectionId)) this.#sayReject(connectionId, 'closed');
   }
 
   #refusal(): string | undefined {
@@ -190,7 +220,7 @@ export class Connections {
     this.#live.set(connectionId, connection);
     this.#openOfPeer++;
     connection.start();
-    core.outbox.send({ type: 'accept', connectionId, limits: { maxConcurrentRequests: terms.maxConcurrentRequests } });
+    this.#sayAccept(connection);
     connection.open(limits.maxConcurrentRequests);
     return new Connection(connection.tether());
   }
@@ -217,11 +247,40 @@ export class Connections {
     this.#pending.delete(pending.message.connectionId);
   }
 
+  #sayAccept({ connectionId, terms: { maxConcurrentRequests } }: ConnectionCore): void {
+    this.#core.outbox.send({ type: 'accept', connectionId, limits: { maxConcurrentRequests } });
+  }
+
   #sayReject(connectionId: number, reason: string): void {
     this.#core.answer({ type: 'reject', connectionId, reason });
   }
 
+  // ---- a new link
+
+  /** Says again what may not have come through: what we closed, what we asked for, and what we accepted and the peer has not used. */
+  linkUp(): void {
+    this.#highestOnLink = 0;
+    this.#closes.sayAgain();
+    for (const message of this.#asking.values()) this.#core.outbox.send(message);
+    for (const connection of this.#live.values()) if (!this.#isOurs(connection.connectionId) && connection.isUnheard) this.#sayAccept(connection);
+  }
+
+  /** The peer knows nothing of before: no virtual connection goes on, and its ids begin again (resume.unknown). */
+  restart(end: SessionEnd): void {
+    this.end(end);
+    this.#closes.forget();
+    this.#highestOfPeer = this.#highestOnLink = 0;
+  }
+
   // ---- the end of one, and of all
+
+  sayClose(connectionId: number, reason: string): void {
+    this.#closes.say(connectionId, reason);
+  }
+
+  pong(nonce: number): void {
+    this.#closes.pong(nonce);
+  }
 
   closedByPeer({ connectionId, reason }: CloseMessage): void {
     const pending = this.#pending.get(connectionId);
@@ -245,6 +304,7 @@ export class Connections {
   }
 
   end(end: SessionEnd): void {
+    this.#asking.clear();
     for (const pending of [...this.#pending.values()]) this.#giveUp(pending);
     for (const connection of [...this.#live.values()]) connection.end(end);
   }

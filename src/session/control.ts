@@ -27,6 +27,7 @@ export class Control {
         this.answer({ type: 'pong', nonce: message.nonce });
         return;
       case 'pong':
+        core.connections.pong(message.nonce);
         return;
       case 'go-away':
         core.endpoint.options.log({ level: 'info', event: 'go-away', message: `the peer takes nothing new and ends in ${message.graceMs} ms` });

@@ -9,8 +9,10 @@ import type { SessionEnd } from './connection-core.ts';
 import { refusal } from './handshake.ts';
 
 export type Ending =
-  | Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' }>
-  | { readonly type: 'slowHandshake' };
+  | Extract<SessionEvent, { type: 'dialFailed' | 'refused' | 'linkLost' | 'protocolError' | 'peerClosed' | 'close' | 'merged' | 'evicted' }>
+  | { readonly type: 'slowHandshake' }
+  /** No link came in time (session.reconnect). */
+  | { readonly type: 'deadline' };
 
 /** As an error for whoever waits for the session to connect. */
 export function endError(ending: Ending | undefined): unknown {
@@ -30,8 +32,14 @@ export function endError(ending: Ending | undefined): unknown {
       });
     case 'linkLost':
       return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the link was lost', retryable: true, cause: ending.error });
+    case 'deadline':
+    case 'evicted': {
+      const message = ending.type === 'deadline' ? 'no link came in time' : 'too many sessions wait for their peers';
+      return new RpcError({ kind: 'session-shutdown', reason: 'deadline', message, retryable: true });
+    }
     case 'peerClosed':
     case 'close':
+    case 'merged':
     case undefined:
       return new RpcError({ kind: 'connection-closed', reason: 'closed', message: 'the session is closed', retryable: true });
   }
@@ -40,10 +48,18 @@ export function endError(ending: Ending | undefined): unknown {
 /** How the session's connections end: how their calls are judged, and what the holders of channels are told. */
 export function endOfConnections(ending: Ending | undefined): SessionEnd {
   if (ending?.type === 'protocolError') return { kind: 'protocol-error', reason: ending.rule, loss: ending.rule };
+  if (ending?.type === 'deadline' || ending?.type === 'evicted') return { kind: 'session-shutdown', reason: 'deadline', loss: 'link-lost' };
   return { kind: 'connection-closed', reason: 'closed', loss: ending?.type === 'linkLost' ? 'link-lost' : 'closed' };
 }
 
-const LOGGED = { refused: 'refused', protocolError: 'protocol-error', slowHandshake: 'handshake-timeout', linkLost: 'link-lost' } as const;
+const LOGGED = {
+  deadline: 'session-given-up',
+  evicted: 'session-evicted',
+  refused: 'refused',
+  protocolError: 'protocol-error',
+  slowHandshake: 'handshake-timeout',
+  linkLost: 'link-lost',
+} as const;
 
 /** For the log; undefined where everything went as it should. */
 export function endingEntry(ending: Ending | undefined, session: string): LogEntry | undefined {
@@ -51,6 +67,8 @@ export function endingEntry(ending: Ending | undefined, session: string): LogEnt
     case 'refused':
     case 'protocolError':
     case 'slowHandshake':
+    case 'deadline':
+    case 'evicted':
     case 'linkLost': {
       if (ending.type === 'linkLost' && ending.error === undefined) return undefined;
       const error = endError(ending) as RpcError;
@@ -60,6 +78,7 @@ export function endingEntry(ending: Ending | undefined, session: string): LogEnt
     case 'dialFailed':
     case 'peerClosed':
     case 'close':
+    case 'merged':
     case undefined:
       return undefined;
   }

@@ -2,6 +2,7 @@
  * The handshake: what each side says first, and what it makes of the other's word (session.handshake, session.auth). No link
  * and no state: session-core.ts sends and waits.
  */
+import { sha256 } from '@noble/hashes/sha2.js';
 import { RpcError } from '../errors.ts';
 import type { Principal } from '../contract.ts';
 import type { Endpoint } from '../driver/host.ts';
@@ -9,6 +10,7 @@ import type { Authenticate, LogEntry, ResolvedOptions } from '../options.ts';
 import { decodeValue, MAGIC, PROTOCOL_VERSION } from '../wire/index.ts';
 import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { HelloMessage, Message, WelcomeMessage, WireFeatures, WireLimits } from '../wire/index.ts';
+import { DEFAULT_RETENTION_MS } from '../store/store.ts';
 import { retentionOf } from './store-lease.ts';
 
 /** What was agreed: everything a session needs to know of its peer. */
@@ -22,6 +24,15 @@ export interface Agreement {
   readonly peerSeries: string;
   /** Both sides support operation ids (retry.off). */
   readonly retry: boolean;
+  /** Both sides want the session to outlive its links. */
+  readonly resumable: boolean;
+  /** The session of before goes on; false: it is a fresh one. */
+  readonly resumed: boolean;
+  /** Which store the peer admits operations to (resume.unknown), and how long that keeps them, in milliseconds (op.expiry). */
+  readonly peerStoreIdentity: string;
+  readonly peerRetentionMs: number;
+  /** The number of the initiator's dial: the session's epoch at the acceptor. */
+  readonly dial: number;
 }
 
 function limitsOf(options: ResolvedOptions): WireLimits {
@@ -29,40 +40,60 @@ function limitsOf(options: ResolvedOptions): WireLimits {
   return { maxConcurrentRequests, maxPayload, maxConnections, maxInitialCredit };
 }
 
-function featuresOf(options: ResolvedOptions): WireFeatures {
-  return { retry: options.retry, resume: false };
+function featuresOf({ options, resume }: Endpoint): WireFeatures {
+  return { retry: options.retry, resume };
 }
 
-export function makeHello({ options, store }: Endpoint, own: { scope: Uint8Array; series: string }): HelloMessage {
+/** What an initiator says of itself and of its session. */
+export interface OwnHello {
+  readonly scope: Uint8Array;
+  readonly series: string;
+  readonly dial: number;
+  readonly resumeKey: Uint8Array | undefined;
+}
+
+export function makeHello(endpoint: Endpoint, own: OwnHello): HelloMessage {
+  const { options, store } = endpoint;
   return {
     type: 'hello',
     version: PROTOCOL_VERSION,
     role: 'initiator',
     parity: 'odd',
     limits: limitsOf(options),
-    features: featuresOf(options),
+    features: featuresOf(endpoint),
     scope: own.scope,
     series: own.series,
-    dial: 1,
+    dial: own.dial,
     storeIdentity: store.identity,
     credentials: options.credentials(),
+    resumeKey: own.resumeKey,
   };
 }
 
-export function makeWelcome({ options, store }: Endpoint, own: { sessionId: string; series: string }): WelcomeMessage {
+/** What an acceptor says of its session. */
+export interface OwnWelcome {
+  readonly sessionId: string;
+  readonly series: string;
+  readonly resumed: boolean;
+  readonly resumeKey: Uint8Array | undefined;
+}
+
+export function makeWelcome(endpoint: Endpoint, own: OwnWelcome): WelcomeMessage {
+  const { options, store } = endpoint;
   return {
     type: 'welcome',
     version: PROTOCOL_VERSION,
     role: 'acceptor',
     parity: 'even',
     limits: limitsOf(options),
-    features: featuresOf(options),
+    features: featuresOf(endpoint),
     sessionId: own.sessionId,
     series: own.series,
     storeIdentity: store.identity,
     retentionMs: retentionOf(store),
     credentials: options.credentials(),
-    resumed: false,
+    resumed: own.resumed,
+    resumeKey: own.resumeKey,
   };
 }
 
@@ -76,29 +107,34 @@ export interface Meeting {
 /** The acceptor's view of a hello. Rejects with RpcError `refused`. */
 export async function agreeToHello(hello: HelloMessage, meeting: Meeting, sessionId: string): Promise<Agreement> {
   if (hello.parity !== 'odd') throw refusal(`an initiator allocates odd ids on the root connection, not ${hello.parity} ones`);
-  return agree(hello, meeting, sessionId);
+  return agree(hello, meeting, { sessionId, dial: hello.dial, resumed: false, peerRetentionMs: DEFAULT_RETENTION_MS });
 }
 
 /** The initiator's view of a welcome. Rejects with RpcError `refused`, by us. */
-export async function agreeToWelcome(welcome: WelcomeMessage, meeting: Meeting): Promise<Agreement> {
+export async function agreeToWelcome(welcome: WelcomeMessage, meeting: Meeting, dial: number): Promise<Agreement> {
   if (welcome.parity !== 'even') throw refusal(`an acceptor allocates even ids on the root connection, not ${welcome.parity} ones`);
-  return agree(welcome, meeting, welcome.sessionId);
+  const { sessionId, resumed, retentionMs } = welcome;
+  return agree(welcome, meeting, { sessionId, dial, resumed, peerRetentionMs: retentionMs });
 }
 
-async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, linkFacts }: Meeting, sessionId: string): Promise<Agreement> {
-  const { options } = endpoint;
+type Told = Pick<Agreement, 'sessionId' | 'dial' | 'resumed' | 'peerRetentionMs'>;
+
+async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, linkFacts }: Meeting, told: Told): Promise<Agreement> {
+  const { options, resume } = endpoint;
   if (peer.limits.maxPayload < HANDSHAKE_MAX_PAYLOAD)
     throw refusal(`maxPayload must be at least ${HANDSHAKE_MAX_PAYLOAD} bytes, not ${peer.limits.maxPayload}`);
   if (peer.limits.maxConcurrentRequests < 1) throw refusal('maxConcurrentRequests must be at least 1');
   const principal = options.authenticate === undefined ? '' : await authenticated(options.authenticate, { peer, linkFacts, log: options.log });
   return {
-    sessionId,
+    ...told,
     principal,
-    scopeDigest: await digestScope(scope, principal),
+    scopeDigest: digestScope(scope, principal),
     // A link takes no more than its own side's limit, either way.
     peerLimits: { ...peer.limits, maxPayload: Math.min(peer.limits.maxPayload, options.maxPayload) },
     peerSeries: peer.series,
     retry: options.retry && peer.features.retry,
+    resumable: resume && peer.features.resume,
+    peerStoreIdentity: peer.storeIdentity,
   };
 }
 
@@ -145,13 +181,14 @@ export function unexpectedMessage(message: Message | undefined, expected: string
   return `${HANDSHAKE_EXPECTED}: a ${expected}, not ${message === undefined ? 'nothing' : `a ${message.type}`}`;
 }
 
-async function digestScope(scope: Uint8Array, principal: Principal): Promise<string> {
+/** In this turn: a handshake takes no time that a simulated clock does not know of. */
+function digestScope(scope: Uint8Array, principal: Principal): string {
   const name = new TextEncoder().encode(typeof principal === 'string' ? principal : principal.id);
   const bytes = new Uint8Array(4 + scope.byteLength + name.byteLength);
   new DataView(bytes.buffer).setUint32(0, scope.byteLength);
   bytes.set(scope, 4);
   bytes.set(name, 4 + scope.byteLength);
-  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+  return toHex(sha256(bytes));
 }
 
 export function toHex(bytes: Uint8Array): string {

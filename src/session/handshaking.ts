@@ -19,7 +19,10 @@ export interface HandshakingOptions {
   readonly onScope: (scope: Uint8Array) => void;
   /** A welcome has come: the acceptor may speak from here on. */
   readonly onWelcome: () => void;
-  readonly onAgreed: (agreement: Agreement) => void;
+  /** `resumeKey`: what the peer resumes by, or may be resumed by. */
+  readonly onAgreed: (agreement: Agreement, resumeKey: Uint8Array | undefined) => Promise<void> | void;
+  /** The number of our dial, where we have made the link. */
+  readonly dial: number;
   /** We say no. */
   readonly onDisagreed: (reason: string) => void;
   /** The peer says no. */
@@ -75,14 +78,14 @@ export class Handshaking {
   }
 
   async #agree(message: Message): Promise<void> {
-    const { meeting, onAgreed, onScope, onWelcome } = this.#options;
+    const { meeting, onAgreed, onScope, onWelcome, dial } = this.#options;
     if (message.type === 'hello') {
       onScope(message.scope.slice());
       const sessionId = toHex(meeting().endpoint.options.random.bytes(16));
-      onAgreed(await agreeToHello(message, meeting(), sessionId));
+      await onAgreed(await agreeToHello(message, meeting(), sessionId), message.resumeKey?.slice());
     } else if (message.type === 'welcome') {
       onWelcome();
-      onAgreed(await agreeToWelcome(message, meeting()));
+      await onAgreed(await agreeToWelcome(message, meeting(), dial), message.resumeKey?.slice());
     }
   }
 

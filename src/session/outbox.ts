@@ -37,6 +37,10 @@ export class Outbox implements Outlet {
     this.#onFailure = options.onFailure;
   }
 
+  get hasLink(): boolean {
+    return this.#link !== undefined;
+  }
+
   get ready(): boolean {
     return this.#link !== undefined && !this.#full;
   }

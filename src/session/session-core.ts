@@ -1,6 +1,6 @@
 /**
- * A session at work: one link's life for now, from the handshake to the end. Its statechart (machines/session.ts) says what
- * may happen; here is what the actions do. What users hold is session.ts; calls are the driver's.
+ * A session at work, from its first dial to its end, over all its links. Its statechart (machines/session.ts) says what may happen; here is what the
+ * actions do. What is said before it may be used is greeting.ts's; what users hold is session.ts; calls are the driver's.
  */
 import { BehaviorSubject } from 'rxjs';
 import type { Endpoint } from '../driver/host.ts';
@@ -13,7 +13,6 @@ import { sessionMachine } from '../machines/session.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { ServedMethod } from '../contract.ts';
 import type { Link } from '../transport/link.ts';
-import { decodeEach, encodeMessage, WireError } from '../wire/index.ts';
 import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { Message } from '../wire/index.ts';
 import { Acknowledgements } from './acknowledgements.ts';
@@ -22,30 +21,18 @@ import { Connections } from './connections.ts';
 import { Router } from './router.ts';
 import { endError, endingEntry, endOfConnections } from './ending.ts';
 import type { Ending } from './ending.ts';
-import { HANDSHAKE_EXPECTED, makeHello, makeWelcome, toHex } from './handshake.ts';
+import { Greeting } from './greeting.ts';
+import { toHex } from './handshake.ts';
 import type { Agreement } from './handshake.ts';
-import { Handshaking } from './handshaking.ts';
-import { KeepAlive } from './keep-alive.ts';
+import type { Line } from './line.ts';
+import { PresentLink } from './present-link.ts';
 import { Outbox } from './outbox.ts';
+import { carryOn, loseConnections } from './recovery.ts';
 import { Facade } from './facade.ts';
 import type { Session, SessionStatus } from './session.ts';
+import type { SessionCoreOptions } from './session-options.ts';
 
 export type SessionActor = ReturnType<typeof stockActor<typeof sessionMachine>>;
-
-export interface SessionCoreOptions {
-  readonly endpoint: Endpoint;
-  readonly role: 'initiator' | 'acceptor';
-  /** The initiator's secret; the acceptor learns it from the hello. */
-  readonly scope?: Uint8Array;
-  readonly services: ReadonlyMap<number, ServedMethod>;
-  /** The server's actor, above the sessions of a listening side. */
-  readonly parent?: Parameters<typeof stockActor>[1]['parent'];
-  /** What users hold of this session. */
-  readonly facade: (core: SessionCore) => Session;
-  readonly onConnected: (core: SessionCore) => void;
-  /** What must be done before the session counts as closed. Never rejects. */
-  readonly onClosed: (core: SessionCore) => Promise<void> | void;
-}
 
 const NO_SCOPE = new Uint8Array(0);
 
@@ -66,17 +53,17 @@ export class SessionCore {
   readonly closed: Promise<void>;
   scope: Uint8Array;
   agreement: Agreement | undefined = undefined;
+  /** The links it has had: grows with each (resume.generations). */
+  generation = 0;
   readonly #options: SessionCoreOptions;
-  readonly #router: Router;
-  readonly #handshaking: Handshaking;
+  readonly link: PresentLink;
+  readonly greeting: Greeting;
+  readonly router: Router;
   readonly #facade: Facade;
-  #keepAlive: KeepAlive | undefined = undefined;
-  #link: Link | undefined = undefined;
   #ending: Ending | undefined = undefined;
-  #linger: unknown = undefined;
+  #lastFailure: Ending | undefined = undefined;
   /** The peer itself ended the session by a protocol error: it need not be told. */
-  #reported = false;
-  #maxInbound = HANDSHAKE_MAX_PAYLOAD;
+  isReported = false;
   #resolveClosed: () => void = () => {};
 
   constructor(options: SessionCoreOptions) {
@@ -90,11 +77,12 @@ export class SessionCore {
     this.series = new Series(toHex(endpoint.options.random.bytes(8)));
     this.outbox = new Outbox({
       maxPayload: HANDSHAKE_MAX_PAYLOAD,
-      onFailure: (error) => this.#lost(error),
+      onFailure: (error) => this.link.fail(error),
     });
     this.acknowledgements = new Acknowledgements(this);
-    this.#router = new Router(this);
-    this.#handshaking = this.#makeHandshaking();
+    this.router = new Router(this);
+    this.greeting = new Greeting(this, options);
+    this.link = new PresentLink(this, () => options.resumable?.confirmed(this));
     this.actor = this.#makeActor();
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => this.reportActorError(error, actorId) });
     this.root = this.#makeRoot();
@@ -104,10 +92,9 @@ export class SessionCore {
 
   #makeRoot(): ConnectionCore {
     const { services, endpoint } = this;
-    const { maxConcurrentRequests } = endpoint.options;
     return new ConnectionCore(this, {
       connectionId: 0,
-      terms: { services, maxConcurrentRequests },
+      terms: { services, maxConcurrentRequests: endpoint.options.maxConcurrentRequests },
       oddIds: this.role === 'initiator',
       isTethered: this.#isTethered,
     });
@@ -116,6 +103,10 @@ export class SessionCore {
   /** Whether nobody but those who hold the session needs it: a listening side holds its own, and one that serves may be called (liveness.gc). */
   get #isTethered(): boolean {
     return this.role === 'initiator' && this.services.size === 0 && this.endpoint.options.onConnection === undefined;
+  }
+
+  get recoveryMs(): number {
+    return this.#options.recoveryMs;
   }
 
   get facade(): Session {
@@ -145,10 +136,6 @@ export class SessionCore {
     return this.actor.getSnapshot().context.graceMs;
   }
 
-  get linkFacts(): Readonly<Record<string, unknown>> {
-    return this.#link?.facts ?? {};
-  }
-
   /** Why the session ended, as an error for whoever waits for its connecting. */
   get endError(): unknown {
     return endError(this.#ending);
@@ -162,29 +149,19 @@ export class SessionCore {
     this.root.start();
   }
 
-  /** A link is there: the handshake begins on it. */
-  linkUp(link: Link): void {
-    if (this.status === 'closed') {
-      link.abort(new Error('the session ended before its link was there'));
-      return;
-    }
-    this.#link = link;
-    this.#limitInbound(HANDSHAKE_MAX_PAYLOAD);
-    link.open({
-      message: (payload) => this.#receive(payload),
-      drain: () => this.outbox.drained(),
-      close: (error) => this.#linkClosed(error),
-    });
-    this.#event({ type: 'linkUp' });
-  }
-
-  dialFailed(error: unknown): void {
-    this.#event({ type: 'dialFailed', error });
-  }
-
   close(graceMs: number): Promise<void> {
     this.#event({ type: 'close', graceMs });
     return this.closed;
+  }
+
+  /** Dials now, if it waits for the next try (session.reconnect). */
+  retryNow(): void {
+    this.#options.dialer?.now();
+  }
+
+  /** Too many sessions wait for their peers, and this one has waited the longest. */
+  evict(): void {
+    this.#event({ type: 'evicted' });
   }
 
   /** The peer broke a rule (session.protocol-error). */
@@ -203,8 +180,13 @@ export class SessionCore {
 
   /** The peer says that we broke a rule. */
   peerReported(rule: string, message: string): void {
-    this.#reported = true;
+    this.isReported = true;
     this.protocolError(rule, `the peer says: ${message}`);
+  }
+
+  storeFailed(what: string, error: unknown): void {
+    this.counters.storeFailures++;
+    this.endpoint.options.log({ level: 'error', event: 'store-failure', message: `the store failed to ${what}`, error });
   }
 
   /** An action or an inspector threw: a fault of ours or of the inspector's, which must not go unseen. */
@@ -224,7 +206,7 @@ export class SessionCore {
 
   /** Says something that the peer has asked for. */
   answer(message: Message): void {
-    this.#router.control.answer(message);
+    this.router.control.answer(message);
   }
 
   /** A session that has ended hears nothing more: its link, for one, closes after it. */
@@ -232,76 +214,74 @@ export class SessionCore {
     if (this.actor.getSnapshot().status === 'active') this.actor.send(event);
   }
 
-  /** A link without a limit of its own leaves the check to us. */
-  #limitInbound(maxBytes: number): void {
-    this.#maxInbound = maxBytes;
-    this.#link?.limitInbound?.(maxBytes);
-  }
+  // ---- its link, and what the handshake on it comes to
 
-  // ---- payloads
-
-  #receive(payload: Uint8Array): void {
-    const { status } = this;
-    if (status === 'closed') return;
-    this.#keepAlive?.heard();
-    try {
-      if (payload.byteLength > this.#maxInbound) {
-        const rule = status === 'connecting' ? 'session.handshake-limits' : 'link.limit';
-        throw new WireError(rule, `a payload of ${payload.byteLength} bytes, above ${this.#maxInbound}`, 0);
-      }
-      if (status === 'connecting') this.#handshaking.receive(payload);
-      else decodeEach(payload, this.#router.route);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      if (status === 'connecting' && error.rule === 'session.handshake') this.#refuse(`${HANDSHAKE_EXPECTED}: ${error.message}`);
-      else this.protocolError(error.rule, error.message);
+  /** A link is there: the handshake begins on it. */
+  linkUp(link: Link): void {
+    if (this.status === 'closed') {
+      link.abort(new Error('the session ended before its link was there'));
+      return;
     }
+    this.link.take(link);
+    this.#event({ type: 'linkUp' });
   }
 
-  #makeHandshaking(): Handshaking {
-    const { endpoint } = this;
-    return new Handshaking({
-      role: this.role,
-      meeting: () => ({ endpoint, scope: this.scope, linkFacts: this.linkFacts }),
-      onScope: (scope) => (this.scope = scope),
-      onWelcome: () => {
-        // Who authenticates nobody has nothing to wait for.
-        if (endpoint.options.authenticate === undefined) this.#limitInbound(endpoint.options.maxPayload);
-      },
-      onAgreed: (agreement) => {
-        this.agreement = agreement;
-        this.#event({ type: 'welcomed' });
-        for (const payload of this.#handshaking.takeEarly()) this.#receive(payload);
-      },
-      onDisagreed: (reason) => this.#refuse(reason),
-      onRefused: (reason) => this.peerRefused(reason),
-      onReported: (rule, message) => this.peerReported(rule, message),
-    });
+  /** The link is gone, or of no more use. */
+  lost(error: unknown): void {
+    this.#event({ type: 'linkLost', error });
   }
 
-  /** We say no, and why. */
-  #refuse(reason: string): void {
-    this.#say({ type: 'refuse', reason });
+  agreed(agreement: Agreement, resumable: boolean): void {
+    this.agreement = agreement;
+    this.#event({ type: 'welcomed', resumable });
+  }
+
+  /** We say no, and have said so. */
+  refused(reason: string): void {
     this.#event({ type: 'refused', reason });
+  }
+
+  /** Our link resumes another session: it goes there, and we are nobody. */
+  merge(elder: SessionCore, agreement: Agreement): void {
+    const line = this.link.giveAway();
+    this.#event({ type: 'merged' });
+    if (line !== undefined) elder.#adopt(line, agreement);
+  }
+
+  /** The peer has come back on another link; the old one may still look alive (resume.supersedes). */
+  #adopt(line: Line, agreement: Agreement): void {
+    const { sessionId } = this.agreement ?? agreement;
+    this.agreement = { ...agreement, sessionId, resumed: true };
+    this.link.adopt(line);
+    this.#event({ type: 'adopted' });
+    this.link.refuseAdopted();
   }
 
   // ---- actions of the statechart
 
   #makeActor(): SessionActor {
-    const { endpoint, role, parent } = this.#options;
+    const { endpoint, role, parent, recoveryMs, waitForPeerMs = 0 } = this.#options;
     const provided = sessionMachine.provide({
       actions: {
-        greet: () => this.#greet(),
+        dial: () => this.#dial(),
+        awaitDial: () => this.#awaitDial(),
+        greet: () => this.greeting.greet(),
         begin: () => this.#begin(),
-        drain: ({ context }) => this.#drain(context.graceMs),
+        loseLink: () => this.#loseLink(),
+        noteFailure: ({ event }) => this.#noteFailure(event as Ending),
+        giveUpDial: () => this.#giveUpDial(),
         cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
+        noteGivenUp: () => (this.#ending = this.#lastFailure ?? { type: 'slowHandshake' }),
+        noteDeadline: () => (this.#ending = { type: 'deadline' }),
+        drain: ({ context }) => this.#drain(context.graceMs),
         noteEnding: ({ event }) => this.#noteEnding(event as Ending),
         end: () => this.#end(),
       },
     });
     const { clock, handshakeTimeoutMs } = endpoint.options;
     const id = `session:${toHex(endpoint.options.random.bytes(8))}`;
-    return stockActor(provided, { id, input: { role, handshakeTimeoutMs }, parent, clock: parent === undefined ? clock : undefined });
+    const input = { role, handshakeTimeoutMs, recoveryMs, waitForPeerMs };
+    return stockActor(provided, { id, input, parent, clock: parent === undefined ? clock : undefined });
   }
 
   /** The first reason stands, unless the peer breaks a rule while the session closes: it is told. */
@@ -309,90 +289,90 @@ export class SessionCore {
     if (this.#ending === undefined || event.type === 'protocolError') this.#ending = event;
   }
 
-  #greet(): void {
-    if (this.role === 'initiator') this.#say(makeHello(this.endpoint, { scope: this.scope, series: this.series.id }));
+  /** A dial came to nothing, and there will be another one. */
+  #noteFailure(failure: Ending): void {
+    this.#lastFailure = failure;
+    this.link.drop(undefined);
+  }
+
+  #giveUpDial(): void {
+    this.#options.dialer?.giveUp();
+    this.#noteFailure({ type: 'slowHandshake' });
+  }
+
+  #dial(): void {
+    this.#show(this.generation === 0 ? 'connecting' : 'reconnecting');
+    this.#options.dialer?.dial({
+      linked: (link) => this.linkUp(link),
+      failed: (error, final) => this.#event({ type: 'dialFailed', error, final }),
+    });
+  }
+
+  #awaitDial(): void {
+    this.#show(this.generation === 0 ? 'connecting' : 'disconnected');
+    this.#options.dialer?.await(() => this.#event({ type: 'dial' }));
+  }
+
+  #show(status: SessionStatus): void {
+    if (this.status !== status) this.status$.next(status);
   }
 
   #begin(): void {
     const { agreement, endpoint } = this;
-    const link = this.#link;
-    if (agreement === undefined || link === undefined) return;
-    this.#limitInbound(endpoint.options.maxPayload);
-    if (this.role === 'acceptor') {
-      this.#say(makeWelcome(endpoint, { sessionId: agreement.sessionId, series: this.series.id }));
-    }
+    const line = this.link.begin();
+    if (agreement === undefined || line === undefined) return;
+    this.generation++;
+    line.limitInbound(endpoint.options.maxPayload);
+    this.greeting.welcome(agreement);
     this.outbox.maxPayload = agreement.peerLimits.maxPayload;
-    this.outbox.attach(link);
-    this.root.open(agreement.peerLimits.maxConcurrentRequests);
-    this.#keepAlive = KeepAlive.over(this, link, (error) => this.#lost(error));
-    this.status$.next('connected');
+    this.link.open(line);
+    this.#options.dialer?.succeeded();
+    if (this.generation === 1) this.#beginFirst(agreement);
+    else carryOn(this, agreement, () => this.#show('connected'));
+  }
+
+  #beginFirst({ peerLimits }: Agreement): void {
+    this.root.open(peerLimits.maxConcurrentRequests);
+    this.#show('connected');
     this.#options.onConnected(this);
     if (this.#isTethered) this.#facade.letGo();
   }
 
+  #loseLink(): void {
+    this.counters.linksLost++;
+    this.link.close();
+    this.link.drop(new Error('the link was lost, or replaced'));
+    this.acknowledgements.linkLost();
+    loseConnections(this);
+    this.#show('disconnected');
+    if (!this.link.isAdopting) this.#options.resumable?.waits(this);
+  }
+
   #drain(graceMs: number): void {
-    this.status$.next('closing');
+    this.#show('closing');
+    this.#options.resumable?.drop(this);
     if (graceMs > 0 && !this.#isIdle) this.outbox.send({ type: 'go-away', graceMs });
     else this.#event({ type: 'drained' });
   }
 
   #end(): void {
     const ending = this.#ending;
-    const isProtocolError = ending?.type === 'protocolError';
+    this.#options.dialer?.giveUp();
+    this.#options.resumable?.drop(this);
     // The last word takes along what waits: a call among it may run, so it goes before the calls are judged (outcome.retryable).
     if (ending?.type === 'close') this.outbox.flushAll();
-    this.#keepAlive?.stop();
     const end = endOfConnections(ending);
     this.connections.end(end);
     this.root.end(end);
     if (ending?.type === 'close') this.acknowledgements.now();
     else this.acknowledgements.end();
-    if (isProtocolError && !this.#reported) this.counters.protocolErrors++;
-    this.#endLink(ending);
-    this.outbox.detach();
-    this.status$.next('closed');
+    if (ending?.type === 'protocolError' && !this.isReported) this.counters.protocolErrors++;
+    this.link.end(ending);
+    this.link.close();
+    this.#show('closed');
     this.status$.complete();
     Promise.resolve(this.#options.onClosed(this)).then(this.#resolveClosed, this.#resolveClosed);
     const entry = endingEntry(ending, this.facade.id);
     if (entry !== undefined) this.endpoint.options.log(entry);
-  }
-
-  /** The peer is told why, where it can be; what was sent before is delivered, if the peer takes it within the handshake's time. */
-  #endLink(ending: Ending | undefined): void {
-    const link = this.#link;
-    if (link === undefined || ending?.type === 'linkLost') return;
-    if (ending?.type === 'protocolError' && !this.#reported)
-      this.outbox.sendLast({ type: 'protocol-error', rule: ending.rule, message: ending.message }, link);
-    else if (ending?.type === 'close' && this.agreement !== undefined)
-      this.outbox.sendLast({ type: 'close', connectionId: 0, reason: 'closed' }, link);
-    const { clock, handshakeTimeoutMs } = this.endpoint.options;
-    if (ending?.type === 'slowHandshake') {
-      link.abort(new Error('the peer did not finish the handshake in time'));
-      return;
-    }
-    this.#linger = clock.setTimeout(() => link.abort(), handshakeTimeoutMs);
-    link.close();
-  }
-
-  // ---- the link
-
-  /** Says something outside the batch: the handshake's messages go alone. */
-  #say(message: Message): void {
-    try {
-      this.#link?.send(encodeMessage(message));
-    } catch (error) {
-      this.#lost(error);
-    }
-  }
-
-  #lost(error: unknown): void {
-    this.#link?.abort(error instanceof Error ? error : undefined);
-    this.#event({ type: 'linkLost', error });
-  }
-
-  #linkClosed(error: Error | undefined): void {
-    if (this.#linger !== undefined) this.endpoint.options.clock.clearTimeout(this.#linger);
-    this.#linger = undefined;
-    this.#event({ type: 'linkLost', error });
   }
 }

@@ -33,7 +33,7 @@ export class Session implements CallSession {
     this.root = new Connection(core.root.tether());
   }
 
-  /** Given by the acceptor; the same on both sides. */
+  /** Given by the acceptor; the same on both sides. A peer that does not know the session any more gives it a new one (resume.unknown). */
   get id(): string {
     return this.#core.agreement?.sessionId ?? '';
   }
@@ -61,6 +61,16 @@ export class Session implements CallSession {
   /** Replays the present status, and completes after `closed` (session.status). */
   get status$(): Observable<SessionStatus> {
     return this.#status$;
+  }
+
+  /** How many links it has had: grows with each (resume.generations). */
+  get generation(): number {
+    return this.#core.generation;
+  }
+
+  /** Makes the next try to get a lost link back now, instead of when its time has come (session.reconnect). */
+  retryNow(): void {
+    this.#core.retryNow();
   }
 
   /** What was dropped, violated or came too late, by rule. Live numbers. */

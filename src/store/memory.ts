@@ -46,7 +46,7 @@ const UNKNOWN: Lookup = Object.freeze({ state: 'unknown' });
 const EXPIRED: Admission = Object.freeze({ state: 'expired' });
 const CONFLICT: Admission = Object.freeze({ state: 'conflict' });
 const ABANDONED: Admission = Object.freeze({ state: 'abandoned' });
-const FENCED: Admission = Object.freeze({ state: 'refused', reason: 'the session was replaced by a newer one' });
+const FENCED: Admission = Object.freeze({ state: 'refused', reason: 'the session was replaced by a newer one', fenced: true });
 const FULL: Admission = Object.freeze({ state: 'refused', reason: 'the store is full of operations that it may not forget yet' });
 
 /** Keeps operations in memory. Throws a TypeError for options that make no sense. */

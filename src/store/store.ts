@@ -34,8 +34,8 @@ export type Admission =
   | { readonly state: 'released'; readonly reason: string }
   /** Admitted, never sealed, no live owner · other method or arguments · at or below the forgotten mark, or past its retention. */
   | { readonly state: 'abandoned' | 'conflict' | 'expired' }
-  /** The store cannot take it now (op.expiry: the cap would evict a string id younger than `retention`; or the epoch is below the fence). Nothing ran. */
-  | { readonly state: 'refused'; readonly reason: string };
+  /** The store cannot take it now (op.expiry: the cap would evict a string id younger than `retention`; or, `fenced`, the epoch is below the fence). Nothing ran. */
+  | { readonly state: 'refused'; readonly reason: string; readonly fenced?: boolean };
 
 export type Lookup = Admission | { readonly state: 'unknown' };
 
@@ -43,8 +43,15 @@ export interface AdmitOptions {
   /** True for an `idem` method: an abandoned or released operation is taken over and runs again. */
   readonly takeOver: boolean;
   /** The session's own series and epoch: an admission below the fence of that series is refused (resume.unknown). */
-  readonly series?: string;
-  readonly epoch?: number;
+  readonly series?: string | undefined;
+  readonly epoch?: number | undefined;
+  /** False for a method that is not `persist`: its admission counts before it is on disk (op.seal-durable). Default true. */
+  readonly durable?: boolean;
+}
+
+export interface SealOptions {
+  /** False for a method that is not `persist`: nobody waits for its outcome to be on disk. Default true. */
+  readonly durable?: boolean;
 }
 
 export type ReleaseReason = 'released' | 'handler-failed' | 'store-lost';
@@ -63,8 +70,8 @@ export interface OperationStore {
   admit(key: OperationKey, signature: OperationSignature, options: AdmitOptions): MaybePromise<Admission>;
   /** Raises the fence of a series (the maximum wins); a lower epoch can no longer admit. */
   fence(scope: string, series: string, dial: number): MaybePromise<void>;
-  /** Settles once the outcome is as durable as the store gets. The first seal is final (op.seal). */
-  seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array): MaybePromise<void>;
+  /** Settles once the outcome is as durable as the store gets, or as `options` ask for. The first seal is final (op.seal). */
+  seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array, options?: SealOptions): MaybePromise<void>;
   release(key: OperationKey, reason: ReleaseReason): MaybePromise<void>;
   /** op.ack: forgets the numbers of a series up to and including `upTo`. */
   forget(scope: string, caller: 'initiator' | 'acceptor', series: string, upTo: number): MaybePromise<void>;

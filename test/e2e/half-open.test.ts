@@ -5,7 +5,7 @@ import type { Session } from 'statewire';
 import { tcp } from 'statewire/tcp';
 import { Flow, flowing } from '../support/connection-peers.ts';
 import { leavesNothing } from '../support/nothing-left.ts';
-import { deferred, failureOf, gated, lab, Lab } from '../support/peers.ts';
+import { deferred, ENDS_WITH_LINK, failureOf, gated, lab, Lab } from '../support/peers.ts';
 import { swallowingProxy } from '../support/swallowing-proxy.ts';
 
 leavesNothing();
@@ -14,7 +14,7 @@ const KEEP_ALIVE = { intervalMs: 50, timeoutMs: 50 };
 /** Far more than the two together, on a machine that is busy; far less than TCP itself would take to notice, if it ever did. */
 const BOUND_MS = 5_000;
 
-it('[session.keepalive] [outcome.closing] [conn.closed] both sides end a session whose link swallows all, and judge what waits on it', async () => {
+it('[session.keepalive] [outcome.closing] [conn.closed] both sides end a session that ends with its link when that swallows all, and judge what waits on it', async () => {
   const arrived = deferred<Session>();
   const { handler, calls } = gated();
   const flow = flowing();
@@ -26,7 +26,7 @@ it('[session.keepalive] [outcome.closing] [conn.closed] both sides end a session
     onSession: arrived.resolve,
   });
   await using proxy = await swallowingProxy(server.address);
-  await using session = await connect(tcp(proxy.address), { keepAlive: KEEP_ALIVE });
+  await using session = await connect(tcp(proxy.address), { keepAlive: KEEP_ALIVE, ...ENDS_WITH_LINK });
   const accepted = await arrived.promise;
   const virtual = await session.open();
 

@@ -29,7 +29,7 @@ const requestEvents: RequestEvent[] = [
   })),
   { type: 'aborted', reason: 'timeout', cause: undefined },
   { type: 'linkLost' },
-  { type: 'resend' },
+  { type: 'judged', reason: 'store-lost' },
   { type: 'ended', kind: 'connection-closed', reason: 'closed' },
   { type: 'ended', kind: 'protocol-error', reason: 'id.violation' },
 ];

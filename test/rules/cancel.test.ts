@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { operationPeers } from '../support/operation-peers.ts';
 import type { Asked, OperationPeers, Peer, Policy } from '../support/operation-peers.ts';
+import { ENDS_WITH_LINK } from '../support/peers.ts';
 
 const CANCELLED = { kind: 'cancelled', reason: 'aborted', retryable: false };
 
@@ -257,7 +258,7 @@ describe('a cancel at the callee', () => {
   });
 
   it("[cancel.callee] of the heir counts as the owner's, once the owner's connection is gone", async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     peers.store.hold('lookup');
     const [one, other] = await peers.connectTwo();
     one.ask('volatile', 'x');

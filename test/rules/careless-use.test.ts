@@ -17,18 +17,6 @@ it('refuses an option that does not exist, by name', async () => {
   await expect(connect(network.connector('a'), null as unknown as ConnectOptions)).rejects.toThrow('options must be an object');
 });
 
-it('takes options of the published surface that it does not carry out, and says so', async () => {
-  const said: unknown[] = [];
-  const network = memoryNetwork();
-  const later = { reconnect: false, resume: false, log: (entry: unknown) => said.push(entry) } as unknown as ListenOptions;
-  await using server = await listen(network.listener('a'), later);
-  expect(server.address).toEqual({ name: 'a' });
-  expect(said).toMatchObject([
-    { level: 'warn', event: 'option-ignored', message: expect.stringContaining('options.reconnect') },
-    { level: 'warn', event: 'option-ignored', message: expect.stringContaining('options.resume') },
-  ]);
-});
-
 it('refuses a call option that does not exist, by name', async () => {
   const { session } = await connectPeers({ server: { services: [lab()] } });
   const call = session.client(Lab).run(1, { timeout: 5 } as never);

@@ -104,7 +104,7 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
     expect(error).toMatchObject({ kind: 'connection-closed', reason });
     expect(await failureOf(pipe.rx.recv())).toMatchObject({ kind: 'connection-closed', reason });
     expect(pipe.rx.status).toBe('lost');
-    await pipe.sender.closed;
+    await peers.parted();
     expect(await failureOf(pipe.tx.send(4))).toMatchObject({ kind: 'connection-closed', reason });
     expect(pipe.tx.status).toBe('lost');
     await expectNoChannels();
@@ -117,7 +117,7 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
     tx.close();
     await readAll(rx);
     peers.cut();
-    await peers.settle();
+    await peers.parted();
     expect(await rx.recv()).toEqual({ done: true, value: undefined });
     expect(rx.status).toBe('ended');
     expect(tx.status).toBe('closed');
@@ -125,14 +125,14 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
 
   it('[channel.order] a stream whose end had come before the link was lost is complete, read or not', async () => {
     const peers = await channelPeers({ transport });
-    const { tx, rx, receiver, run, outcome } = await peers.pipe({ sends });
+    const { tx, rx, run, outcome } = await peers.pipe({ sends });
     run.returns(undefined);
     await outcome;
     await sendEach(tx, [1, 2, 3]);
     tx.close();
     await peers.settle();
     peers.cut();
-    await receiver.closed;
+    await peers.parted();
     expect(await readAll(rx)).toEqual({ items: [1, 2, 3] });
     expect(rx.status).toBe('ended');
   });
@@ -143,13 +143,12 @@ describe.each(EVERYWHERE)('over $transport, where the $sends sends,', ({ transpo
     ['its peer closes', (peers) => peers.session.close()],
   ])('[channel.order] [channel.handler-end] an aborted handler never takes what it did not read for the end: %s', async (_when, cutOff) => {
     const peers = await channelPeers({ transport });
-    const { tx, rx, receiver, run } = await peers.pipe({ sends });
+    const { tx, rx, run } = await peers.pipe({ sends });
     await sendEach(tx, [1, 2, 3]);
     tx.close();
     await peers.settle();
     await cutOff(peers);
-    await receiver.closed;
-    await peers.accepted.closed;
+    await peers.parted();
     expect(run.aborted).toBe(true);
     const { items, error } = await readAll(rx);
     if (error === undefined) expect(items).toEqual([1, 2, 3]);

@@ -11,7 +11,7 @@ import { carrying, end, item, rxEnd, txEnd } from '../support/channel-script.ts'
 import { attackServer } from '../support/hostile-peer.ts';
 import { operationPeers } from '../support/operation-peers.ts';
 import type { Asked, OperationPeers, Peer } from '../support/operation-peers.ts';
-import { failureOf, gated, lab, Lab } from '../support/peers.ts';
+import { ENDS_WITH_LINK, failureOf, gated, lab, Lab } from '../support/peers.ts';
 import { ScriptedStore } from '../support/scripted-store.ts';
 
 leavesNothing();
@@ -164,7 +164,10 @@ describe('a handler of a call with channels', () => {
   };
 
   async function twoAttempts(cell: Pick<Cell, 'policy' | 'why'>) {
-    const peers = await operationPeers({ server: { handlerTimeoutMs: cell.why === 'overruns' ? HANDLER_TIMEOUT_MS : undefined } });
+    const peers = await operationPeers({
+      server: { handlerTimeoutMs: cell.why === 'overruns' ? HANDLER_TIMEOUT_MS : undefined },
+      client: cell.why === 'loses its connection' ? ENDS_WITH_LINK : {},
+    });
     tidyAfterwards(async () => {
       for (const run of peers.runs) run.returns(undefined);
       await peers.settle();
@@ -231,7 +234,7 @@ describe('a handler of a call with channels', () => {
     await peers.settle();
     other.cut();
     await peers.settle();
-    expect(waiter.now).toMatchObject({ kind: 'indeterminate' });
+    expect(waiter.now).toBeUndefined();
     expect(peers.run.aborted).toBe(false);
     await first.tx.send(1);
     expect(await (peers.run.input as { rx: Rx<number> }).rx.recv()).toEqual({ done: false, value: 1 });
@@ -239,6 +242,11 @@ describe('a handler of a call with channels', () => {
     expect(await call.ended).toEqual({ value: 'done' });
     first.tx.close();
     expect(await readAll((peers.run.input as { rx: Rx<number> }).rx)).toEqual({ items: [] });
+    // It had channels, so it does not come again.
+    other.session.retryNow();
+    await peers.settle();
+    expect(waiter.now).toMatchObject({ kind: 'indeterminate', reason: 'channels', retryable: false });
+    expect(peers.runs).toHaveLength(1);
   });
 
   it('[op.conflict] channel ids are no part of the comparison, but the place, kind and credit of ends are', async () => {

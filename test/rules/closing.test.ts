@@ -1,10 +1,10 @@
 /** How sessions and servers end, and how their status tells: session.status, and close() as far as links go (api.md, "Calling" and "Serving"). */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect, listen, memoryStore } from 'statewire';
-import type { Session, SessionStatus } from 'statewire';
+import type { ConnectOptions, Session, SessionStatus } from 'statewire';
 import { encodeValue } from 'statewire/wire';
 import { attackServer, call, ScriptedPeer } from '../support/hostile-peer.ts';
-import { connectPeers, failureOf, gated, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
+import { connectPeers, ENDS_WITH_LINK, failureOf, gated, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
 import type { Peers } from '../support/peers.ts';
 
 function statuses(session: Session): (SessionStatus | 'complete')[] {
@@ -14,14 +14,25 @@ function statuses(session: Session): (SessionStatus | 'complete')[] {
 }
 
 describe('session.status', () => {
-  it.each<[string, (peers: Peers) => unknown, SessionStatus[], SessionStatus[]]>([
+  it.each<[string, (peers: Peers) => unknown, SessionStatus[], SessionStatus[], ConnectOptions?]>([
     ['the initiator closes', ({ session }) => session.close(), ['connected', 'closing', 'closed'], ['connected', 'closed']],
     ['the acceptor closes', ({ accepted }) => accepted.close(), ['connected', 'closed'], ['connected', 'closing', 'closed']],
     ['the server closes', ({ server }) => server.close(), ['connected', 'closed'], ['connected', 'closing', 'closed']],
-    ['the link is lost', ({ network }) => network.cut(), ['connected', 'closed'], ['connected', 'closed']],
+    ['the link is lost that it ends with', ({ network }) => network.cut(), ['connected', 'closed'], ['connected', 'closed'], ENDS_WITH_LINK],
+    [
+      'it is closed without a link',
+      async ({ network, session, accepted, settle }) => {
+        network.cut();
+        await settle();
+        void session.close();
+        void accepted.close();
+      },
+      ['connected', 'disconnected', 'closed'],
+      ['connected', 'disconnected', 'closed'],
+    ],
     ['its scope is left by using', ({ session }) => session[Symbol.asyncDispose](), ['connected', 'closing', 'closed'], ['connected', 'closed']],
-  ])('[session.status] tells of both sides that %s, and then completes', async (_what, end, ofInitiator, ofAcceptor) => {
-    const peers = await connectPeers();
+  ])('[session.status] tells of both sides that %s, and then completes', async (_what, end, ofInitiator, ofAcceptor, client = {}) => {
+    const peers = await connectPeers({ client });
     const { session, accepted, server } = peers;
     const seen = [statuses(session), statuses(accepted)];
     expect([session.status, accepted.status]).toEqual(['connected', 'connected']);

@@ -5,7 +5,7 @@ import type { Connection } from 'statewire';
 import { connectionPeers, Flow, flowing, otherSide, SIDES } from '../support/connection-peers.ts';
 import type { ConnectionEnds, ConnectionPeers, Side } from '../support/connection-peers.ts';
 import { leavesNothing } from '../support/nothing-left.ts';
-import { failureOf, gated, isSettled, Lab, lab } from '../support/peers.ts';
+import { ENDS_WITH_LINK, failureOf, gated, isSettled, Lab, lab } from '../support/peers.ts';
 
 leavesNothing();
 
@@ -246,13 +246,13 @@ describe('conn.closed', () => {
     ['the initiator closes the session', ({ session }) => session.close()],
     ['the acceptor closes the session', ({ accepted }) => accepted.close()],
     ['the server closes', ({ server }) => server.close()],
-    ['the link is lost', ({ network }) => network.cut()],
+    ['the session ends with its link', ({ network }) => network.cut()],
   ];
 
   it.each(SIDES.flatMap((by) => ENDS.map(([what, end]) => [what, by, end] as const)))(
     '[conn.closed] where %s, `closed` settles, `isConnected` turns false and nobody waits any more (opened by the %s)',
     async (_what, by, end) => {
-      const peers = await connectionPeers();
+      const peers = await connectionPeers({ client: ENDS_WITH_LINK });
       const flows = { opener: flowing(), taker: flowing() };
       const ends = await peers.open(by, { services: [flows.opener.service] }, { services: [flows.taker.service] });
       const waiting: Promise<unknown>[] = [];

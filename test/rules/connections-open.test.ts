@@ -4,7 +4,7 @@ import type { Connection, ConnectionRequest, ConnectionTerms, ListenOptions, Log
 import { acceptMessage, callOn, connectionPeers, openMessage, otherSide, SIDES } from '../support/connection-peers.ts';
 import { attackClient, attackServer } from '../support/hostile-peer.ts';
 import { leavesNothing } from '../support/nothing-left.ts';
-import { connectPeers, deferred, failureOf, gated, isSettled, Lab, lab } from '../support/peers.ts';
+import { connectPeers, deferred, ENDS_WITH_LINK, failureOf, gated, isSettled, Lab, lab } from '../support/peers.ts';
 
 leavesNothing();
 
@@ -138,7 +138,7 @@ describe('conn.open', () => {
   });
 
   it('[conn.open] an open that nobody has answered when the session ends fails', async () => {
-    const { session, network, settle } = await connectPeers({ server: { onConnection: () => new Promise(() => {}) } });
+    const { session, network, settle } = await connectPeers({ server: { onConnection: () => new Promise(() => {}) }, client: ENDS_WITH_LINK });
     const failing = failureOf(session.open());
     await settle();
     expect(await isSettled(failing)).toBe(false);
@@ -251,7 +251,7 @@ describe('the answer', () => {
         outcome.resolve(error as Error);
       }
     };
-    const { session, accepted, network, sent, settle } = await connectPeers({ server: { onConnection } });
+    const { session, accepted, network, sent, settle } = await connectPeers({ server: { onConnection }, client: ENDS_WITH_LINK });
     const failing = failureOf(session.open());
     await settle();
     if (how === 'is lost') network.cut();

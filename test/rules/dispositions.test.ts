@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { operationPeers } from '../support/operation-peers.ts';
 import type { Asked, OperationPeers, Peer, Policy } from '../support/operation-peers.ts';
+import { ENDS_WITH_LINK } from '../support/peers.ts';
 
 const HANDLER_TIMEOUT_MS = 1_000;
 
@@ -116,7 +117,10 @@ function recordOf(peers: OperationPeers): string {
 
 describe('a handler that ends without an outcome', () => {
   it.each(CELLS.map((cell) => [`${cell.policy}: it ${cell.why}`, cell] as const))('[retry.disposition] %s', async (_what, cell) => {
-    await using peers = await operationPeers({ server: { handlerTimeoutMs: cell.why === 'overruns' ? HANDLER_TIMEOUT_MS : undefined } });
+    await using peers = await operationPeers({
+      server: { handlerTimeoutMs: cell.why === 'overruns' ? HANDLER_TIMEOUT_MS : undefined },
+      client: ENDS_WITH_LINK,
+    });
     const [owner, other] = await peers.connectTwo();
     const call = owner.ask(cell.policy, 'x');
     await peers.settle();
@@ -152,7 +156,7 @@ describe('a handler that ends without an outcome', () => {
 
 describe('a connection that goes', () => {
   it('[retry.disposition] makes the earliest waiter of another session the owner, whose own cancel then aborts', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const one = await peers.connect();
     const heirs = [await peers.connect({ scope: one.scope }), await peers.connect({ scope: one.scope })];
     const asked = [];
@@ -170,7 +174,7 @@ describe('a connection that goes', () => {
   });
 
   it('[retry.disposition] does not make an heir of an attempt of the same session', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const one = await peers.connect();
     const asked = [one.ask('volatile', 'x'), one.ask('volatile', 'x')];
     await peers.settle();
@@ -182,7 +186,7 @@ describe('a connection that goes', () => {
   });
 
   it('[retry.disposition] does not trouble an operation that it only waited for', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const [one, other] = await peers.connectTwo();
     const owner = one.ask('volatile', 'x');
     await peers.settle();
@@ -197,7 +201,7 @@ describe('a connection that goes', () => {
   });
 
   it.each(['lookup', 'admit'] as const)('[retry.disposition] while the %s of a volatile operation is pending: it never starts', async (stage) => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     peers.store.hold(stage);
     const [one, other] = await peers.connectTwo();
     one.ask('volatile', 'x');
@@ -219,7 +223,7 @@ describe('a connection that goes', () => {
     ['admit', 'is lost'],
     ['admit', 'is closed by the server'],
   ] as const)('[retry.disposition] leaves an operation whose %s is pending to a waiter of another session, when it %s', async (stage, how) => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     peers.store.hold(stage);
     const [one, other] = await peers.connectTwo();
     one.ask('volatile', 'x');
@@ -236,7 +240,7 @@ describe('a connection that goes', () => {
   });
 
   it.each(['lookup', 'admit', 'seal'] as const)('[retry.disposition] does not stop a persist operation whose %s is pending', async (stage) => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     peers.store.hold(stage);
     const one = await peers.connect();
     one.ask('persist', 'x');
@@ -256,7 +260,7 @@ describe('a connection that goes', () => {
   });
 
   it('[retry.disposition] leaves a persist operation to whoever joins it next, or to nobody', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const one = await peers.connect();
     one.ask('persist', 'x');
     await peers.settle();
@@ -276,7 +280,7 @@ describe('a connection that goes', () => {
   });
 
   it('[retry.disposition] says so to the handler of a volatile operation, and counts what it does later', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const one = await peers.connect();
     one.ask('volatile', 'x');
     await peers.settle();

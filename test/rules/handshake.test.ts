@@ -28,6 +28,7 @@ describe('session.handshake', () => {
     });
     expect(network).toBeDefined();
     const [first, second] = traffic.map(({ message }) => message as HelloMessage | WelcomeMessage);
+    const RESUME_KEY_BYTES = 32;
     expect(first).toMatchObject({
       type: 'hello',
       version: PROTOCOL_VERSION,
@@ -35,23 +36,27 @@ describe('session.handshake', () => {
       parity: 'odd',
       dial: 1,
       scope,
-      features: { retry: true, resume: false },
+      features: { retry: true, resume: true },
       limits: { maxConcurrentRequests: 7, maxPayload: 16 * 1024 * 1024, maxConnections: 1_024, maxInitialCredit: 65_536 },
       series: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
       storeIdentity: expect.any(String) as string,
     });
+    // There is no session yet that it could be the key of.
+    expect(first?.resumeKey).toBeUndefined();
     expect(second).toMatchObject({
       type: 'welcome',
       version: PROTOCOL_VERSION,
       role: 'acceptor',
       parity: 'even',
       sessionId: session.id,
-      features: { retry: false },
+      features: { retry: false, resume: true },
       resumed: false,
       limits: { maxPayload: 100_000 },
       series: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
       retentionMs: 900_000,
     });
+    expect(second?.resumeKey).toBeInstanceOf(Uint8Array);
+    expect(second?.resumeKey?.byteLength).toBe(RESUME_KEY_BYTES);
     expect([decodeValue(first?.credentials as Uint8Array), decodeValue(second?.credentials as Uint8Array)]).toEqual([{ token: 't' }, 'me']);
     expect(traffic[0]?.payload.subarray(0, 16)).toEqual(encodeMessage(first as Message).subarray(0, 16));
     expect(new TextDecoder('latin1').decode(traffic[0]?.payload.subarray(0, 16))).toContain(MAGIC);

@@ -6,7 +6,7 @@ import { connectionPeers, openMessage, otherSide, SIDES } from '../support/conne
 import type { Side } from '../support/connection-peers.ts';
 import { acceptClient, attackClient, attackServer, call, result } from '../support/hostile-peer.ts';
 import { leavesNothing } from '../support/nothing-left.ts';
-import { connectPeers, failureOf, gated, lab, Lab } from '../support/peers.ts';
+import { connectPeers, ENDS_WITH_LINK, failureOf, gated, isSettled, lab, Lab } from '../support/peers.ts';
 import type { Peers } from '../support/peers.ts';
 
 leavesNothing();
@@ -14,12 +14,13 @@ leavesNothing();
 const KEEP_ALIVE: KeepAliveOptions = { intervalMs: 1_000, timeoutMs: 400 };
 
 /** Two peers of which one side alone keeps the link alive. */
-function peersWith(side: Side, keepAlive: KeepAliveOptions | false | undefined, service = lab()): Promise<Peers> {
+function peersWith(side: Side, keepAlive: KeepAliveOptions | false | undefined, { service = lab(), resume = true } = {}): Promise<Peers> {
   const [mine, theirs] = [
     { keepAlive, services: [service] },
     { keepAlive: false as const, services: [service] },
   ];
-  return connectPeers(side === 'initiator' ? { client: mine, server: theirs } : { client: theirs, server: mine });
+  const [client, server] = side === 'initiator' ? [mine, theirs] : [theirs, mine];
+  return connectPeers({ client: { ...client, resume }, server });
 }
 
 describe.each(SIDES)('the %s', (side) => {
@@ -59,7 +60,7 @@ describe.each(SIDES)('the %s', (side) => {
 
   it('[session.keepalive] what it says itself is no sign of life', async () => {
     const { handler, calls } = gated();
-    const peers = await peersWith(side, KEEP_ALIVE, lab(handler));
+    const peers = await peersWith(side, KEEP_ALIVE, { service: lab(handler) });
     const mine = side === 'initiator' ? peers.session : peers.accepted;
     const pending: Promise<unknown>[] = [];
     for (const step of [300, 300, 300]) {
@@ -76,7 +77,7 @@ describe.each(SIDES)('the %s', (side) => {
 
   it('[session.keepalive] gives the link up when nothing has come within the timeout, and not before', async () => {
     const { handler, calls } = gated();
-    const peers = await peersWith(side, KEEP_ALIVE, lab(handler));
+    const peers = await peersWith(side, KEEP_ALIVE, { service: lab(handler), resume: false });
     const mine = side === 'initiator' ? peers.session : peers.accepted;
     const client = mine.client(Lab);
     const failing = [client.run(), client.persist(), client.idem()].map(failureOf);
@@ -100,9 +101,32 @@ describe.each(SIDES)('the %s', (side) => {
     await peers.settle();
   });
 
-  it('[session.keepalive] [conn.closed] its virtual connections end with a link that is given up', async () => {
+  it('[session.keepalive] [session.outlives-link] goes on with the next link, where it may, as after any other loss', async () => {
+    const { handler, calls } = gated();
+    const peers = await peersWith(side, KEEP_ALIVE, { service: lab(handler) });
+    const mine = side === 'initiator' ? peers.session : peers.accepted;
+    const { run, persist, idem } = mine.client(Lab);
+    const pending = Promise.all([run(), persist(), idem()]);
+    await peers.settle();
+    peers.network.silence();
+    await peers.clock.advance(1_399);
+    expect([mine.status, mine.counters.linksLost]).toEqual(['connected', 0]);
+    await peers.clock.advance(1);
+    expect([mine.status, mine.counters.linksLost, await isSettled(pending)]).toEqual(['disconnected', 1, false]);
+    peers.network.speak();
+    peers.network.cut();
+    await peers.settle();
+    peers.network.heal();
+    await peers.clock.advance(600);
+    expect([mine.status, mine.generation]).toEqual(['connected', 2]);
+    for (const gate of calls) gate.resolve('done');
+    expect(await pending).toEqual(['done', 'done', 'done']);
+    expect(calls).toHaveLength(3);
+  });
+
+  it('[session.keepalive] [conn.closed] its virtual connections end with a session that ends with a link that is given up', async () => {
     const options = { keepAlive: KEEP_ALIVE };
-    const peers = await connectionPeers({ client: options, server: options });
+    const peers = await connectionPeers({ client: { ...options, ...ENDS_WITH_LINK }, server: options });
     const { opened, taken } = await peers.open(side);
     peers.network.silence();
     await peers.clock.advance(1_400);
@@ -125,7 +149,7 @@ describe.each(SIDES)('the %s', (side) => {
     await clock.advance(timeoutMs - 1);
     expect(mine.status).toBe('connected');
     await clock.advance(1);
-    expect(mine.status).toBe('closed');
+    expect([mine.status, mine.counters.linksLost]).toEqual(['disconnected', 1]);
     network.cut();
     await clock.advance(0);
   });
@@ -214,11 +238,11 @@ describe('session.keepalive', () => {
   it.each<[string, (peers: Peers) => unknown]>([
     ['is closed', ({ session }) => session.close()],
     ['is closed by the peer', ({ accepted }) => accepted.close()],
-    ['is lost', ({ network }) => network.cut()],
+    ['ends with its link', ({ network }) => network.cut()],
   ])('[session.keepalive] leaves no timer when the session %s, also while a ping is out', async (_how, end) => {
     for (const waitMs of [0, 1_200]) {
       const options = { keepAlive: KEEP_ALIVE };
-      const peers = await connectPeers({ client: options, server: options });
+      const peers = await connectPeers({ client: { ...options, ...ENDS_WITH_LINK }, server: options });
       expect(peers.clock.pending).toBeGreaterThan(0);
       if (waitMs > 0) peers.network.hold();
       await peers.clock.advance(waitMs);
@@ -233,7 +257,7 @@ describe('session.keepalive', () => {
   it('[session.keepalive] goes on while a session drains', async () => {
     const { handler, calls } = gated();
     const { session, accepted, clock, network, sent, settle } = await connectPeers({
-      client: { keepAlive: KEEP_ALIVE },
+      client: { keepAlive: KEEP_ALIVE, ...ENDS_WITH_LINK },
       server: { keepAlive: false, services: [lab(handler)] },
     });
     const failing = failureOf(session.client(Lab).run());

@@ -6,6 +6,7 @@ import { memoryStore } from 'statewire';
 import { describe, expect, it } from 'vitest';
 import { operationPeers, POLICIES } from '../support/operation-peers.ts';
 import type { OperationPeers, Peer } from '../support/operation-peers.ts';
+import { ENDS_WITH_LINK } from '../support/peers.ts';
 import { otherProcess } from '../support/scripted-store.ts';
 import type { ScriptedStore } from '../support/scripted-store.ts';
 
@@ -408,7 +409,7 @@ describe('a release that is slow to reach the store', () => {
   );
 
   it('[op.released] is waited for under its own id alone, also by a session that comes later', async () => {
-    await using peers = await operationPeers({ handlers: { other: () => 'done' } });
+    await using peers = await operationPeers({ handlers: { other: () => 'done' }, client: ENDS_WITH_LINK });
     peers.store.hold('release');
     const one = await peers.connect();
     one.ask('volatile', 'x');

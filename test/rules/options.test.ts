@@ -1,6 +1,7 @@
 /** What `connect` and `listen` refuse before they touch anything, each with the path of what is wrong. */
 import { describe, expect, it } from 'vitest';
 import { connect, defineService, implement, listen, memoryStore, method } from 'statewire';
+import type { ConnectOptions } from 'statewire';
 import { lab, makeWorld, PLACE } from '../support/peers.ts';
 
 const clock = { now: () => 0, setTimeout: () => 0, clearTimeout: () => {} };
@@ -44,7 +45,28 @@ const wrong: [string, unknown[]][] = [
   ['inspect', [5, 'yes', null, { next: 5 }]],
 ];
 
-const cases = wrong.flatMap(([path, values]) => values.map((value) => [path, value] as const));
+/** What each side alone may say (session.reconnect, session.initial-wait, session.outlives-link). */
+const wrongForOne: Readonly<Record<'connect' | 'listen', [string, unknown[]][]>> = {
+  connect: [
+    ['resume', ['yes', 1, null, {}, { ttlMs: 5 }]],
+    ['reconnect', [true, 5, null, 'never']],
+    ['reconnect.baseMs', [{ baseMs: -1 }, { baseMs: 0.5 }, { baseMs: 2 ** 31 }, { baseMs: '5' }, { baseMs: null }]],
+    ['reconnect.factor', [{ factor: 0.9 }, { factor: 1_001 }, { factor: NaN }, { factor: '2' }, { factor: null }]],
+    ['reconnect.maxMs', [{ maxMs: -1 }, { maxMs: 2 ** 31 }, { maxMs: Infinity }]],
+    ['reconnect.jitter', [{ jitter: -0.1 }, { jitter: 1.1 }, { jitter: NaN }, { jitter: true }]],
+    ['reconnect.deadlineMs', [{ deadlineMs: 0 }, { deadlineMs: 2 ** 31 }, { deadlineMs: '2m' }]],
+    ['reconnect.base', [{ base: 5 }]],
+    ['waitForPeerMs', [-1, 0.5, NaN, 2 ** 31, '10s', true, null]],
+  ],
+  listen: [
+    ['resume', [true, 5, null, 'always']],
+    ['resume.ttlMs', [{ ttlMs: 0 }, { ttlMs: 0.5 }, { ttlMs: 2 ** 31 }, { ttlMs: '5' }, { ttlMs: null }]],
+    ['resume.maxSessions', [{ maxSessions: -1 }, { maxSessions: 0.5 }, { maxSessions: Infinity }]],
+    ['resume.ttl', [{ ttl: 5 }]],
+  ],
+};
+
+const casesOf = (paths: readonly [string, unknown[]][]) => paths.flatMap(([path, values]) => values.map((value) => [path, value] as const));
 
 /** The option itself, of the path of a part of it. */
 const optionOf = (path: string) => path.split(/[.[]/)[0] as string;
@@ -55,7 +77,7 @@ describe.each(['connect', 'listen'] as const)('%s', (verb) => {
     return verb === 'connect' ? connect(network.connector(PLACE), options as never) : listen(network.listener(PLACE), options as never);
   };
 
-  it.each(cases)('refuses options.%s: %o', async (path, value) => {
+  it.each(casesOf([...wrong, ...wrongForOne[verb]]))('refuses options.%s: %o', async (path, value) => {
     const error = await attempt({ [optionOf(path)]: value }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toContain(`options.${path} `);
@@ -70,13 +92,42 @@ describe.each(['connect', 'listen'] as const)('%s', (verb) => {
   });
 
   it('takes every option as undefined', async () => {
-    const options = Object.fromEntries([...new Set(wrong.map(([path]) => optionOf(path))), 'scope', 'onSession'].map((name) => [name, undefined]));
+    const options = Object.fromEntries(
+      [...new Set([...wrong, ...wrongForOne[verb]].map(([path]) => optionOf(path))), 'scope', 'onSession'].map((name) => [name, undefined]),
+    );
     const { network } = makeWorld();
     const server = await listen(network.listener(PLACE), options);
     await (await connect(network.connector(PLACE), options)).close();
     await server.close();
   });
 });
+
+it.each<ConnectOptions>([
+  { resume: false },
+  { resume: true, reconnect: {}, waitForPeerMs: 0 },
+  { reconnect: false, waitForPeerMs: 2 ** 31 - 1 },
+  { reconnect: { baseMs: 0, factor: 1, maxMs: 0, jitter: 0, deadlineMs: 1 } },
+  { reconnect: { baseMs: undefined, factor: 1.5, jitter: 1, deadlineMs: 2 ** 31 - 1 } },
+])('[session.reconnect] [session.initial-wait] connect takes %o', async (options) => {
+  const { network } = makeWorld();
+  const server = await listen(network.listener(PLACE));
+  const session = await connect(network.connector(PLACE), options);
+  expect(session.status).toBe('connected');
+  await session.close();
+  await server.close();
+});
+
+it.each([{ resume: false as const }, { resume: {} }, { resume: { ttlMs: 1, maxSessions: 0 } }, { resume: { ttlMs: undefined, maxSessions: 1 } }])(
+  '[session.outlives-link] listen takes %o',
+  async (options) => {
+    const { network } = makeWorld();
+    const server = await listen(network.listener(PLACE), options);
+    const session = await connect(network.connector(PLACE));
+    expect(session.status).toBe('connected');
+    await session.close();
+    await server.close();
+  },
+);
 
 it.each([null, 5, {}, { connect: 5 }])('connect refuses %o for a connector, listen for a listener', async (given) => {
   await expect(connect(given as never)).rejects.toThrow(/connector/);

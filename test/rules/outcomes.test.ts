@@ -6,7 +6,7 @@ import type { OperationStore } from 'statewire';
 import { encodeValue } from 'statewire/wire';
 import type { ResponseMessage } from 'statewire/wire';
 import { attackClient, attackServer, call, result } from '../support/hostile-peer.ts';
-import { connectPeers, failureOf, gated, lab, Lab } from '../support/peers.ts';
+import { connectPeers, ENDS_WITH_LINK, failureOf, gated, lab, Lab } from '../support/peers.ts';
 import type { LabHandler, Peers } from '../support/peers.ts';
 
 const oh: LabHandler = () => {
@@ -174,7 +174,7 @@ describe('outcome.retryable', () => {
   });
 
   it('[outcome.retryable] [outcome.closing] a call that was made in the turn in which the link is lost was never handed to one', async () => {
-    const { session, accepted, network } = await connectPeers({ server: { services: [lab()] } });
+    const { session, accepted, network } = await connectPeers({ server: { services: [lab()] }, client: ENDS_WITH_LINK });
     const failing = failureOf(session.client(Lab).run());
     network.cut();
     expect(await failing).toMatchObject({ kind: 'connection-closed', retryable: true });

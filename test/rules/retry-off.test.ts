@@ -90,7 +90,10 @@ describe('retry.off', () => {
     await settle();
     const signals = calls.map(({ call: { signal } }) => signal);
     network.cut();
-    await Promise.all([...failing, accepted.closed]);
+    const failures = await Promise.all(failing);
+    expect(failures.map(({ kind, reason }) => `${kind} ${reason}`)).toEqual(failing.map(() => 'connection-closed link-lost'));
+    await settle();
+    expect([session.status, accepted.status]).toEqual(['disconnected', 'disconnected']);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true]);
     expect(accepted.counters.zombies).toBe(3);
     calls.forEach(({ resolve }) => resolve('late'));

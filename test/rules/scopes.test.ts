@@ -9,6 +9,7 @@ import { encodeValue } from 'statewire/wire';
 import { describe, expect, it } from 'vitest';
 import { operationPeers, Work } from '../support/operation-peers.ts';
 import type { OperationPeers, Peer } from '../support/operation-peers.ts';
+import { ENDS_WITH_LINK } from '../support/peers.ts';
 import { tableOf } from '../../src/driver/operation-table.ts';
 
 const SCOPE = new Uint8Array(32).fill(7);
@@ -97,7 +98,7 @@ describe('two sessions', () => {
 
 describe('a scope', () => {
   it('[op.scope] lets a client that restarts find the outcomes of its own ids', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const first = await peers.connect();
     const kept = first.session.scope;
     const lost = first.ask('persist', 'order-42', { cents: 5 });
@@ -151,7 +152,7 @@ describe('a scope', () => {
   });
 
   it('[op.scope] leaves nothing behind in this process when its sessions have ended and nothing runs any more', async () => {
-    await using peers = await operationPeers();
+    await using peers = await operationPeers({ client: ENDS_WITH_LINK });
     const table = tableOf(peers.store);
     const peer = await peers.connect();
     peer.ask('persist', 'x');

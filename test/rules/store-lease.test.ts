@@ -1,8 +1,8 @@
 /** A store's life beside those who use it: opened by the first, swept meanwhile, closed behind the last and behind what is still written. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
-import type { Listener, Session } from 'statewire';
-import { deferred, failureOf, gated, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
+import type { ConnectOptions, Listener, Session } from 'statewire';
+import { deferred, ENDS_WITH_LINK, failureOf, gated, isSettled, lab, Lab, makeWorld, PLACE } from '../support/peers.ts';
 import type { LabHandler, World } from '../support/peers.ts';
 import { ScriptedStore } from '../support/scripted-store.ts';
 
@@ -11,13 +11,13 @@ function asked(store: ScriptedStore, ...methods: string[]): string[] {
   return store.calls.map(({ method }) => method).filter((method) => methods.includes(method));
 }
 
-/** An initiator that serves from `store`, and what its acceptor has of the session. */
-async function serveAsInitiator(world: World, store: ScriptedStore, handler: LabHandler): Promise<{ session: Session; accepted: Session }> {
+/** An initiator that serves, and what its acceptor has of the session. */
+async function serveAsInitiator(world: World, given: ConnectOptions, handler: LabHandler): Promise<{ session: Session; accepted: Session }> {
   const { clock, network } = world;
   const arrived = deferred<Session>();
   const server = await listen(network.listener(PLACE), { clock, onSession: arrived.resolve });
   onTestFinished(() => server.close());
-  const session = await connect(network.connector(PLACE), { clock, store, services: [lab(handler)] });
+  const session = await connect(network.connector(PLACE), { clock, ...given, services: [lab(handler)] });
   return { session, accepted: await arrived.promise };
 }
 
@@ -75,7 +75,7 @@ describe('an outcome that is still to be stored', () => {
     const { clock, settle } = world;
     const store = new ScriptedStore({ clock });
     const { handler, calls } = gated();
-    const { session, accepted } = await serveAsInitiator(world, store, handler);
+    const { session, accepted } = await serveAsInitiator(world, { store }, handler);
     const answer = accepted.client(Lab)[name](1);
     await settle();
     store.hold('seal');
@@ -132,7 +132,7 @@ describe('an outcome that is still to be stored', () => {
     const { clock, network, settle } = world;
     const store = new ScriptedStore({ clock });
     const { handler, calls } = gated();
-    const { session, accepted } = await serveAsInitiator(world, store, handler);
+    const { session, accepted } = await serveAsInitiator(world, { store, ...ENDS_WITH_LINK }, handler);
     const pending = failureOf(accepted.client(Lab).persist(1));
     await settle();
     network.cut();

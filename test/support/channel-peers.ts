@@ -26,7 +26,7 @@ import type { TcpAddress } from 'statewire/tcp';
 import { SimulatedClock } from 'statewire/testing';
 import { encodeMessage } from 'statewire/wire';
 import type { Message } from 'statewire/wire';
-import { tidyAfterwards } from './channel-leaks.ts';
+import { patiently, tidyAfterwards } from './channel-leaks.ts';
 import { Run } from './operation-peers.ts';
 import { deferred, PLACE } from './peers.ts';
 
@@ -90,13 +90,21 @@ interface Parts {
 class RunQueue {
   readonly all: Run[] = [];
   #taken = 0;
+  #isOver = false;
   #wake: () => void = () => {};
 
   begin(input: unknown, call: CallContext<unknown>): Promise<unknown> {
     const run = new Run(input, call);
     this.all.push(run);
+    if (this.#isOver) run.returns(undefined);
     this.#wake();
     return run.result;
+  }
+
+  /** Every run returns, also those that are still to begin. */
+  end(): void {
+    this.#isOver = true;
+    for (const run of this.all) run.returns(undefined);
   }
 
   async next(): Promise<Run> {
@@ -163,17 +171,27 @@ export class ChannelPeers {
    * `asking`: who asks, where the other one's store would not let it be answered.
    */
   async settle(asking: 'both' | 'acceptor' = 'both'): Promise<void> {
-    for (let round = 0; round < 3; round++) {
-      if (this.session.status !== 'connected' || this.accepted.status !== 'connected') break;
-      // One of them may be ending: then nothing more arrives.
-      await Promise.allSettled([asking === 'both' && this.client.echo(round), this.#acceptedClient.echo(round)]);
+    // Once one of them ends or has lost its link, nothing more arrives.
+    const parted = new AbortController();
+    const watching = [this.session, this.accepted].map(({ status$ }) => status$.subscribe((status) => status !== 'connected' && parted.abort()));
+    for (let round = 0; round < 3 && !parted.signal.aborted; round++) {
+      const question = { signal: parted.signal };
+      await Promise.allSettled([asking === 'both' && this.client.echo(round, question), this.#acceptedClient.echo(round, question)]);
     }
+    for (const watch of watching) watch.unsubscribe();
     for (let turn = 0; turn < 3; turn++) await nextTurn();
   }
 
   /** The link is lost, without a word. */
   cut(): void {
     this.#parts.link().abort(new Error('cut'));
+  }
+
+  /** Until both know that they have no link any more: it was lost, or their session has ended. */
+  async parted(): Promise<void> {
+    const isParted = (): boolean => this.session.status !== 'connected' && this.accepted.status !== 'connected';
+    await patiently(isParted);
+    if (!isParted()) throw new Error(`still ${this.session.status} and ${this.accepted.status}`);
   }
 
   /** Sends any message from the initiator, past its session, which knows nothing of it. */
@@ -218,8 +236,11 @@ export async function channelPeers({ transport, server: serverOptions = {}, clie
   };
   const session = await connect(connector, { ...common, ...client });
   onTestFinished(() => session.close());
-  tidyAfterwards(() => {
-    for (const run of runs.all) run.returns(undefined);
+  tidyAfterwards(async () => {
+    runs.end();
+    // A session that has lost its link goes on, so that what waits for the next one comes to its end.
+    session.retryNow();
+    await patiently(() => session.status === 'connected' || session.status === 'closed');
   });
   return new ChannelPeers({
     session,

@@ -168,6 +168,8 @@ export class Peer {
 export interface OperationPeersOptions extends ScriptedStoreOptions {
   /** Of the first server, beside its services, store, clock and log. */
   readonly server?: ListenOptions | undefined;
+  /** Of every session, where the test says nothing else for it. */
+  readonly client?: ConnectOptions | undefined;
   /** Of the servers' methods: their clients know nothing of them. */
   readonly schemas?: WorkSchemas | undefined;
   /** What a handler does instead of waiting for the test. */
@@ -197,12 +199,14 @@ export class OperationPeers {
   readonly sent: TapEvent[] = [];
   readonly #handlers: Partial<Handlers<typeof Work>>;
   readonly #service: typeof Work;
+  readonly #client: ConnectOptions;
   readonly #servers = new Map<string, Server>();
 
   constructor(options: OperationPeersOptions) {
     this.store = new ScriptedStore({ clock: this.clock, ...options });
     this.#handlers = options.handlers ?? {};
     this.#service = makeWork(options.schemas ?? {});
+    this.#client = options.client ?? {};
     this.network.tap((event) => void this.sent.push(event));
   }
 
@@ -229,7 +233,7 @@ export class OperationPeers {
     let link: Link | undefined;
     const inner = this.network.connector(name);
     const connector: Connector = { connect: async (signal, limits) => (link = await inner.connect(signal, limits)) };
-    const session = await connect(connector, { clock: this.clock, ...options });
+    const session = await connect(connector, { clock: this.clock, ...this.#client, ...options });
     return new Peer(session, link!, this.#servers.get(name)!.sessions.get(session.id)!);
   }
 

@@ -114,6 +114,9 @@ export interface Peers extends World {
   sent<T extends Message['type']>(from: 'initiator' | 'acceptor', type: T): Extract<Message, { type: T }>[];
 }
 
+/** For a client whose sessions end with their link: what a test says of an end is then said of a lost link, too (session.outlives-link). */
+export const ENDS_WITH_LINK = { resume: false } as const satisfies ConnectOptions;
+
 export interface PeersOptions {
   readonly server?: ListenOptions;
   readonly client?: ConnectOptions;

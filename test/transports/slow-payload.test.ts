@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
 import { tcp } from 'statewire/tcp';
 import { SimulatedClock } from 'statewire/testing';
-import { lab, Lab } from '../support/peers.ts';
+import { ENDS_WITH_LINK, lab, Lab } from '../support/peers.ts';
 import { until } from '../support/raw-socket.ts';
 
 const KEEP_ALIVE = { intervalMs: 1_000, timeoutMs: 1_000 };
@@ -30,7 +30,7 @@ it('[session.keepalive] a link on which a large payload comes bit by bit is aliv
   between.listen(0, '127.0.0.1');
   await until(() => between.listening);
   onTestFinished(() => void between.close());
-  const session = await connect(tcp({ port: (between.address() as AddressInfo).port }), { clock, keepAlive: KEEP_ALIVE });
+  const session = await connect(tcp({ port: (between.address() as AddressInfo).port }), { clock, keepAlive: KEEP_ALIVE, ...ENDS_WITH_LINK });
   onTestFinished(() => session.close());
   isHolding = true;
   const answer = session.client(Lab).run('x'.repeat(2_000_000));
