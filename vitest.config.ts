@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^statewire$/, replacement: source('index.ts') },
-      { find: /^statewire\/(tcp|websocket|memory|wire|testing|xstate)$/, replacement: source('$1.ts') },
+      { find: /^statewire\/(tcp|websocket|memory|lmdb|wire|testing|xstate)$/, replacement: source('$1.ts') },
     ],
   },
   test: {

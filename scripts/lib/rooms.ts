@@ -25,6 +25,7 @@ export const ROOMS: readonly Room[] = [
   // Four rooms that know nothing of each other.
   { name: 'transport', paths: ['transport/'], uses: ['base'], packages: ['node:', 'ws'] },
   { name: 'wire', paths: ['wire/'], uses: ['base'], packages: ['msgpackr'] },
+  { name: 'lmdb store', paths: ['store/lmdb/'], uses: ['base', 'store'], packages: ['node:', 'lmdb', 'fs-native-extensions'] },
   { name: 'store', paths: ['store/'], uses: ['base'], packages: [] },
   { name: 'machines', paths: ['machines/'], uses: ['base'], packages: ['xstate'] },
 
@@ -59,6 +60,7 @@ export const ROOMS: readonly Room[] = [
   // The public entry points.
   { name: 'index', paths: ['index.ts'], uses: [...RUNTIME, 'compose'], packages: [] },
   { name: 'transport entries', paths: ['tcp.ts', 'websocket.ts'], uses: ['base', 'transport'], packages: [] },
+  { name: 'lmdb entry', paths: ['lmdb.ts'], uses: ['base', 'store', 'lmdb store'], packages: [] },
   { name: 'memory entry', paths: ['memory.ts'], uses: ['base', 'transport', 'wire'], packages: [] },
   { name: 'wire entry', paths: ['wire.ts'], uses: ['base', 'wire'], packages: [] },
   { name: 'xstate entry', paths: ['xstate.ts'], uses: [...HANDLES, 'machines', 'driver', 'session'], packages: ['xstate', 'rxjs'] },
@@ -79,7 +81,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'cli',
     paths: ['cli/'],
-    uses: ['base', 'index', 'transport entries', 'memory entry', 'wire entry', 'xstate entry', 'testing', 'inspect'],
+    uses: ['base', 'index', 'transport entries', 'memory entry', 'lmdb entry', 'wire entry', 'xstate entry', 'testing', 'inspect'],
     packages: ['node:', 'rxjs', 'csv-parse', 'cli-progress'],
   },
 ];

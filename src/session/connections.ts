@@ -20,6 +20,9 @@ interface Pending {
   accepted?: ConnectionCore;
 }
 
+/** Rejections that may have been lost with a link: more than can be under way. */
+const MAX_REJECTIONS = 256;
+
 export class Connections {
   readonly #core: SessionCore;
   /** Open ones, and those we have asked for. */
@@ -28,6 +31,8 @@ export class Connections {
   /** What we asked for and the peer has not decided: it is asked again on a new link. */
   readonly #asking = new Map<number, OpenMessage>();
   readonly #closes: UnconfirmedCloses;
+  /** Why the last few of the peer's opens were rejected: it asks again if the link was lost before it heard. */
+  readonly #rejections = new Map<number, string>();
   #nextId: number;
   /** The highest id the peer has opened: it allocates them in order (id.unique). */
   #highestOfPeer = 0;
@@ -157,7 +162,8 @@ export class Connections {
 
   /** The link was lost before our answer was heard: one that is open was accepted again already, one that we think about is decided later. */
   #askedAgain(connectionId: number): void {
-    if (!this.#live.has(connectionId) && !this.#pending.has(connectionId)) this.#sayReject(connectionId, 'closed');
+    if (!this.#live.has(connectionId) && !this.#pending.has(connectionId))
+      this.#sayReject(connectionId, this.#rejections.get(connectionId) ?? 'closed');
   }
 
   #refusal(): string | undefined {
@@ -252,6 +258,9 @@ export class Connections {
   }
 
   #sayReject(connectionId: number, reason: string): void {
+    this.#rejections.set(connectionId, reason);
+    const [oldest] = this.#rejections.keys();
+    if (this.#rejections.size > MAX_REJECTIONS && oldest !== undefined) this.#rejections.delete(oldest);
     this.#core.answer({ type: 'reject', connectionId, reason });
   }
 
@@ -269,6 +278,7 @@ export class Connections {
   restart(end: SessionEnd): void {
     this.end(end);
     this.#closes.forget();
+    this.#rejections.clear();
     this.#highestOfPeer = this.#highestOnLink = 0;
   }
 

@@ -88,7 +88,7 @@ export class Dialer {
     const { baseMs, factor, maxMs, jitter } = reconnect;
     const share = random.number();
     // The first try comes within the base delay; the later ones about as long after each other as they should.
-    if (this.#tries === 0) return Math.min(maxMs, baseMs) * (1 - jitter * share);
-    return Math.min(maxMs, baseMs * factor ** this.#tries * (1 - jitter + 2 * jitter * share));
+    const delayMs = this.#tries === 0 ? baseMs * (1 - jitter * share) : baseMs * factor ** this.#tries * (1 - jitter + 2 * jitter * share);
+    return Math.round(Math.min(maxMs, delayMs));
   }
 }

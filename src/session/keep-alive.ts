@@ -81,8 +81,8 @@ export class KeepAlive {
   awaitSilence(): void {
     const { clock, intervalMs } = this.#settings;
     const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#silenceMs < intervalMs });
-    // A clock that was set back must not make it wait longer than an interval.
-    this.#timer = clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(0, intervalMs - this.#silenceMs)));
+    // A clock that was set back must not make it wait longer than an interval, and one that counts in fractions not for none of the time.
+    this.#timer = clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(1, Math.ceil(intervalMs - this.#silenceMs))));
   }
 
   ping(): void {

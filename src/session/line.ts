@@ -18,6 +18,8 @@ export class Line {
   readonly link: Link;
   /** The largest payload that is taken, in bytes: a link without a limit of its own leaves the check to its holder. */
   maxInbound = 0;
+  /** The link is no more. */
+  isClosed = false;
   #holder: LineHolder;
   #clock: Clock;
   #linger: unknown = undefined;
@@ -38,6 +40,7 @@ export class Line {
       message: (payload) => this.#holder.received(this, payload),
       drain: () => this.#holder.drained(this),
       close: (error) => {
+        this.isClosed = true;
         this.#stopLingering();
         this.#holder.lineClosed(this, error);
       },

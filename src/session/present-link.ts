@@ -103,7 +103,7 @@ export class PresentLink implements LineHolder {
   /** The session is over. The peer is told why, where it can be; what was sent before is delivered, if the peer takes it within the handshake's time. */
   end(ending: Ending | undefined): void {
     const line = this.#line;
-    if (line === undefined || ending?.type === 'linkLost') return;
+    if (line === undefined || line.isClosed || ending?.type === 'linkLost') return;
     const { agreement, endpoint, outbox, isReported } = this.#core;
     if (ending?.type === 'slowHandshake') {
       line.abort(new Error('the peer did not finish the handshake in time'));

@@ -4,7 +4,7 @@
  */
 import { onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
-import type { ConnectOptions, Connector, Link, ListenOptions, LogEntry, Server, Session } from 'statewire';
+import type { ConnectOptions, Connector, Link, ListenOptions, LogEntry, Random, Server, Session } from 'statewire';
 import type { MemoryNetwork } from 'statewire/memory';
 import type { HelloMessage, Message, RefuseMessage, WelcomeMessage } from 'statewire/wire';
 import { hello, ScriptedPeer } from './hostile-peer.ts';
@@ -14,12 +14,23 @@ import type { World } from './peers.ts';
 /** Within this the first dial after a loss has been made, at the default base delay. */
 export const REDIAL_MS = 600;
 
+/** Dice that always show the same; bytes are random all the same. */
+export function dice(number: number): Random {
+  return { number: () => number, bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) };
+}
+
 export const SIDES = ['initiator', 'acceptor'] as const;
 export type Side = (typeof SIDES)[number];
 
 export interface ResumePeersOptions {
   readonly client?: ConnectOptions;
   readonly server?: ListenOptions;
+}
+
+/** Runs that a test leaves behind end after it: those of persist operations outlive their sessions. */
+export function tidied(runs: ReturnType<typeof gated>): ReturnType<typeof gated> {
+  onTestFinished(() => runs.calls.forEach((run) => run.resolve(undefined)));
+  return runs;
 }
 
 /** See the top of the file. */
@@ -99,7 +110,7 @@ export class ResumePeers {
 
   /** Another process in the server's place, which knows nothing of its sessions. The present link is lost; nobody is told anything else. */
   async replaceServer(options: ListenOptions = {}, place = 'elsewhere'): Promise<{ server: Server; runs: ResumePeers['runs']; sessions: Session[] }> {
-    const { handler, calls } = gated();
+    const { handler, calls } = tidied(gated());
     const sessions: Session[] = [];
     const server = await listen(this.network.listener(place), {
       clock: this.world.clock,
@@ -132,9 +143,9 @@ export async function resumePeers({ client = {}, server: serverOptions = {} }: R
   const world = makeWorld();
   const { clock, network } = world;
   const log: LogEntry[] = [];
-  const [atAcceptor, atInitiator] = [gated(), gated()];
+  const [atAcceptor, atInitiator] = [tidied(gated()), tidied(gated())];
   const arrived = deferred<Session>();
-  const common = { clock, log: (entry: LogEntry) => void log.push(entry) };
+  const common = { clock, log: (entry: LogEntry) => void log.push(entry), random: dice(0.5) };
   const server = await listen(network.listener(PLACE), {
     ...common,
     services: [lab(atAcceptor.handler)],
