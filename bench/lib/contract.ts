@@ -18,6 +18,12 @@ export const Echo = defineService('Echo', {
   letGo: method<undefined, void>(),
 });
 
+/** Beside an LMDB store: what is on disk before it is answered, and what is not. */
+export const Durable = defineService('Durable', {
+  keep: method<Small, Small>({ persist: true }),
+  echo: method<Small, Small>(),
+});
+
 /** What the channels of the benches carry. */
 export type ItemKind = 'small' | 'binary';
 

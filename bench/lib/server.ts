@@ -1,9 +1,14 @@
 /** The other process of the benches: serves what its first argument says and answers its parent over the IPC channel. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Packr } from 'msgpackr';
-import { listen, memoryStore } from 'statewire';
+import { implement, listen, memoryStore } from 'statewire';
 import type { Server } from 'statewire';
+import { lmdbStore } from 'statewire/lmdb';
 import { tcp } from 'statewire/tcp';
+import { Durable } from './contract.ts';
 import { serveRawStream } from './channel-raw.ts';
 import { serveProxy, serveStreams } from './channel-service.ts';
 import { echoService } from './echo.ts';
@@ -38,6 +43,14 @@ async function serveStatewire(): Promise<number> {
   return server.address.port;
 }
 
+async function serveDurable(): Promise<number> {
+  const path = mkdtempSync(join(tmpdir(), 'statewire-bench-'));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }));
+  const services = [implement(Durable, { keep: (input) => input, echo: (input) => input })];
+  server = await listen(tcp({ port: 0 }), { services, store: lmdbStore({ path }) });
+  return server.address.port;
+}
+
 function answer({ ask }: Question): unknown {
   switch (ask) {
     case 'heap':
@@ -61,6 +74,7 @@ const servers: Readonly<Record<string, () => Promise<number>>> = {
   'raw-small': () => serveRawStream('small'),
   'raw-binary': () => serveRawStream('binary'),
   'raw-uncopied': () => serveRawStream('binary', 'uncopied'),
+  durable: serveDurable,
   streams: serveStreams,
   proxy: () => serveProxy(Number(limit)),
 };

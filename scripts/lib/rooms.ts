@@ -25,6 +25,8 @@ export const ROOMS: readonly Room[] = [
   // Four rooms that know nothing of each other.
   { name: 'transport', paths: ['transport/'], uses: ['base'], packages: ['node:', 'ws'] },
   { name: 'wire', paths: ['wire/'], uses: ['base'], packages: ['msgpackr'] },
+  // Reads the folder of a store for the command that looks into it; users have no way there.
+  { name: 'lmdb browsing', paths: ['store/lmdb/browse.ts'], uses: ['base', 'store', 'lmdb store'], packages: ['node:'] },
   { name: 'lmdb store', paths: ['store/lmdb/'], uses: ['base', 'store'], packages: ['node:', 'lmdb', 'fs-native-extensions'] },
   { name: 'store', paths: ['store/'], uses: ['base'], packages: [] },
   { name: 'machines', paths: ['machines/'], uses: ['base'], packages: ['xstate'] },
@@ -81,7 +83,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'cli',
     paths: ['cli/'],
-    uses: ['base', 'index', 'transport entries', 'memory entry', 'lmdb entry', 'wire entry', 'xstate entry', 'testing', 'inspect'],
+    uses: ['base', 'index', 'transport entries', 'memory entry', 'lmdb entry', 'lmdb browsing', 'wire entry', 'xstate entry', 'testing', 'inspect'],
     packages: ['node:', 'rxjs', 'csv-parse', 'cli-progress'],
   },
 ];

@@ -19,6 +19,8 @@ export interface AuditResult {
   /** Of the file. */
   readonly lines: number;
   readonly malformed: number;
+  /** Orders that the bank must not know. */
+  readonly unbooked: number;
   /** That came back. */
   readonly receipts: number;
   /** The bank's own count. */
@@ -31,7 +33,7 @@ export interface AuditResult {
   readonly seconds: number;
 }
 
-/** Streams the file. `outcomeOf` is what the caller of an order's charge got: the bank's books must say the same. */
+/** Streams the file. `outcomeOf` is what the caller of an order's charge got: the bank's books must say the same. Undefined: it was not charged. */
 export async function auditFile(
   books: Client<typeof Books>,
   { lines, records, malformed }: RecordFile<Order>,
@@ -47,8 +49,9 @@ export async function auditFile(
     answers.take(receipts),
   ]);
   const seconds = (performance.now() - startedMs) / 1_000;
+  const unbooked = records.filter(({ order }) => outcomeOf(order) === undefined).length;
   const { received, wrong, firstWrong, mostUnanswered } = answers;
-  return { lines: lines.length, malformed: malformed.length, receipts: received, summary, wrong, firstWrong, mostUnanswered, seconds };
+  return { lines: lines.length, malformed: malformed.length, unbooked, receipts: received, summary, wrong, firstWrong, mostUnanswered, seconds };
 }
 
 /** The receipt that each line must get, in order. Its types are the bank's; what is in it is not. */

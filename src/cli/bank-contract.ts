@@ -1,9 +1,9 @@
 /**
  * What the demo's bank offers, and the checks of what it takes: Standard Schemas written by hand, so that the shipped command needs no
- * schema library. One method of each policy: `charge` persists, `balance` is idempotent, `quote` is neither.
+ * schema library. Methods of each policy: `open` persists, `balance` is idempotent, `charge` is both, `chargeOnce` and `quote` are neither.
  */
 import { defineService, method } from '../index.ts';
-import type { Session, StandardSchemaV1 } from '../index.ts';
+import type { StandardSchemaV1 } from '../index.ts';
 
 export interface Opening {
   readonly account: string;
@@ -41,12 +41,21 @@ export interface LedgerView {
   readonly entries: number;
   /** See checksum.ts. */
   readonly checksum: string;
+  /** Orders that came to `chargeOnce` a second time: the runtime ran twice what it must not. */
+  readonly refused: readonly string[];
 }
 
-/** What the server's runtime counted over all sessions but the asker's, and what the bank's own handlers saw. */
+/** What the server's runtime counted over all sessions but the auditor's, and what the bank's own handlers saw. */
 export interface BankCounts {
-  readonly sessions: number;
-  readonly runtime: Session['counters'];
+  /** Handlers. */
+  readonly started: number;
+  /** Duplicates joined to a live operation, and those answered with a kept outcome. */
+  readonly attached: number;
+  readonly replayed: number;
+  /** Charges that ran again after a kill and found their order in the journal. */
+  readonly found: number;
+  /** At this moment. */
+  readonly quotesThinking: number;
   readonly quotesAborted: number;
 }
 
@@ -103,16 +112,21 @@ export const openingSchema = checked<Opening>({ account: name, cents: openingAmo
 export const Bank = defineService('Bank', {
   /** Opens an account with its first balance. */
   open: method<Opening>({ persist: true, input: openingSchema }),
-  charge: method<Order, Receipt, ChargeRefusal>({ persist: true, input: orderSchema }),
+  /** Carried to an outcome whatever happens to link and bank: when it runs again, it finds the order in the bank's journal. */
+  charge: method<Order, Receipt, ChargeRefusal>({ persist: true, idem: true, input: orderSchema }),
+  /** Does the same and promises less: when the bank dies under it, nobody knows whether it ran, and it never runs again. */
+  chargeOnce: method<Order, Receipt, ChargeRefusal>({ input: orderSchema }),
   balance: method<{ account: string }, number>({ idem: true, input: checked<{ account: string }>({ account: name }) }),
   /** Thinks for `workMs`, then says how many cents could be charged; stops thinking when it is cancelled. */
   quote: method<QuoteRequest, number>({ input: checked<QuoteRequest>({ account: name, workMs }) }),
   ledger: method<undefined, LedgerView>({ idem: true }),
+  /** What was decided for the orders of these names; undefined: nothing. */
+  outcomes: method<{ orders: readonly string[] }, readonly (Receipt | ChargeRefusal | undefined)[]>({ idem: true }),
   counts: method<undefined, BankCounts>({ idem: true }),
 });
 
 /** The same bank as a careless caller sees it: nothing is checked before it is sent, and one method does not exist. */
 export const CarelessBank = defineService('Bank', {
-  charge: method<unknown, unknown>({ persist: true }),
+  charge: method<unknown, unknown>({ persist: true, idem: true }),
   closeAccount: method<unknown, unknown>(),
 });

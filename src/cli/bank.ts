@@ -1,7 +1,7 @@
 /** The demo's bank as its callers see it: the handlers over its ledger. It knows nothing of what is expected. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { implement } from '../index.ts';
-import type { ServiceImplementation, Session } from '../index.ts';
+import type { ServiceImplementation } from '../index.ts';
 import { Bank } from './bank-contract.ts';
 import type { BankCounts } from './bank-contract.ts';
 import { ledgerChecksum } from './checksum.ts';
@@ -10,35 +10,44 @@ import type { Ledger } from './ledger.ts';
 /** A charge takes its time, so that a duplicate can come while the first is live. */
 const BOOKING_MS = 1;
 
-/** The bank as a service. `sessions` are all sessions that the server has or had: their counters are summed when asked for. */
-export function makeBank(ledger: Ledger, sessions: Iterable<Session>): ServiceImplementation<typeof Bank> {
-  let quotesAborted = 0;
+/** What became of the quotes. */
+export interface QuoteCounts {
+  thinking: number;
+  aborted: number;
+}
+
+/** The bank as a service. `counts` says what was counted so far. */
+export function makeBank(ledger: Ledger, quotes: QuoteCounts, counts: () => BankCounts): ServiceImplementation<typeof Bank> {
   return implement(Bank, {
     open: (opening) => ledger.open(opening),
     async charge(order, call) {
       await wait(BOOKING_MS);
-      const outcome = ledger.charge(order);
+      const outcome = await ledger.charge(order);
+      return 'code' in outcome ? call.fail(outcome) : outcome;
+    },
+    async chargeOnce(order, call) {
+      await wait(BOOKING_MS);
+      const outcome = await ledger.chargeOnce(order);
       return 'code' in outcome ? call.fail(outcome) : outcome;
     },
     balance: ({ account }) => ledger.balance(account),
     async quote({ account, workMs }, { signal }) {
-      signal.addEventListener('abort', () => quotesAborted++, { once: true });
-      await wait(workMs, undefined, { signal });
-      return ledger.balance(account);
+      quotes.thinking++;
+      try {
+        await wait(workMs, undefined, { signal });
+        return ledger.balance(account);
+      } finally {
+        quotes.thinking--;
+        if (signal.aborted) quotes.aborted++;
+      }
     },
-    ledger: () => ({ balances: Object.fromEntries(ledger.balances), entries: ledger.entries.length, checksum: ledgerChecksum(ledger.entries) }),
-    counts: (_, call) =>
-      countsOf(
-        [...sessions].filter((session) => session.id !== call.session.id),
-        quotesAborted,
-      ),
+    ledger: () => ({
+      balances: Object.fromEntries(ledger.balances),
+      entries: ledger.entries.length,
+      checksum: ledgerChecksum(ledger.entries),
+      refused: ledger.refused,
+    }),
+    outcomes: ({ orders }) => orders.map((order) => ledger.outcomeOf(order)),
+    counts,
   });
-}
-
-function countsOf(sessions: readonly Session[], quotesAborted: number): BankCounts {
-  const sum: Record<string, number> = {};
-  for (const { counters } of sessions) {
-    for (const [rule, count] of Object.entries(counters)) sum[rule] = (sum[rule] ?? 0) + count;
-  }
-  return { sessions: sessions.length, runtime: sum as unknown as Session['counters'], quotesAborted };
 }

@@ -12,6 +12,10 @@ import { silentWatcher, watchWith } from './progress.ts';
 const DEFAULT_CLIENTS = 4;
 const MOST_CLIENTS = 64;
 const DEFAULT_SEED = 1;
+const DEFAULT_CUTS = 24;
+const MOST_CUTS = 10_000;
+const DEFAULT_KILLS = 4;
+const MOST_KILLS = 100;
 /** More malformed lines are counted, not shown. */
 const MOST_SHOWN_LINES = 20;
 
@@ -20,7 +24,8 @@ const dataFile = (name: string): string => fileURLToPath(new URL(`../../examples
 export const DEMO_HELP = `statewire demo [options]
 
 A bank in a process of its own charges every order of a CSV file, over TCP. Four clients send some orders twice on purpose, give
-some up, call a method that does not exist and send invalid input. Then the file is streamed to the bank line by line through a channel,
+some up, call a method that does not exist and send invalid input. Meanwhile links are cut and the bank is killed with kill -9 and started again;
+every order is charged once all the same, or, where its method promises less, reported by name as indeterminate. Then the file is streamed to the bank line by line through a channel,
 and for each line the bank streams its receipt back; the bank streams its journal to a reader who is slow on purpose, so that memory shows
 whether the sender is held back, and who leaves early. At the end every balance must be exactly what the file says.
 
@@ -28,7 +33,12 @@ whether the sender is held back, and who leaves early. At the end every balance 
   --accounts FILE  opening balances, a CSV file with the header account,cents; an account that it does not list opens with
                    ${UNLISTED_OPENING_CENTS} cents (default: the accounts that come with statewire)
   --clients N      clients at work at the same time, 1 to ${MOST_CLIENTS} (default ${DEFAULT_CLIENTS}); all orders of an account go through one client
-  --seed N         which orders are repeated, given up and so on (default ${DEFAULT_SEED})
+  --seed N         which orders are repeated, given up and so on, and what is cut when (default ${DEFAULT_SEED})
+  --cuts N         how often links are cut, 0 to ${MOST_CUTS} (default ${DEFAULT_CUTS})
+  --kills N        how often the bank is killed, 0 to ${MOST_KILLS} (default ${DEFAULT_KILLS})
+  --calm           no cuts and no kills
+  --data DIR       the bank keeps its journal and its operations there, and they stay; the folder must be empty or not there yet (default: a
+                   temporary one, which is removed)
   --json           print the figures as JSON and nothing else on stdout
   --help           print this
 
@@ -41,6 +51,9 @@ interface DemoArguments {
   readonly accounts: string;
   readonly clients: number;
   readonly seed: number;
+  readonly cuts: number;
+  readonly kills: number;
+  readonly data?: string;
   readonly json: boolean;
   readonly help: boolean;
 }
@@ -53,13 +66,21 @@ function readArguments(args: readonly string[]): DemoArguments {
       accounts: { type: 'string', default: dataFile('accounts.csv') },
       clients: { type: 'string', default: String(DEFAULT_CLIENTS) },
       seed: { type: 'string', default: String(DEFAULT_SEED) },
+      cuts: { type: 'string' },
+      kills: { type: 'string' },
+      calm: { type: 'boolean', default: false },
+      data: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   const clients = wholeNumber('clients', values.clients, { least: 1, most: MOST_CLIENTS });
   const seed = wholeNumber('seed', values.seed, { least: 0, most: Number.MAX_SAFE_INTEGER });
-  return { ...values, clients, seed };
+  const { calm } = values;
+  if (calm && (values.cuts ?? values.kills) !== undefined) throw new UsageError('--calm is without cuts and kills: give one or the other');
+  const cuts = wholeNumber('cuts', values.cuts ?? String(calm ? 0 : DEFAULT_CUTS), { least: 0, most: MOST_CUTS });
+  const kills = wholeNumber('kills', values.kills ?? String(calm ? 0 : DEFAULT_KILLS), { least: 0, most: MOST_KILLS });
+  return { ...values, clients, seed, cuts, kills };
 }
 
 function wholeNumber(name: string, text: string, { least, most }: { least: number; most: number }): number {
@@ -81,8 +102,9 @@ export async function demo(args: readonly string[], signal: AbortSignal): Promis
   tellMalformed(given.orders, malformed);
   if (orders.length === 0) throw new InputError(`${given.orders} has no line that is an order`);
   const watcher = given.json ? silentWatcher : watchWith(process.stdout, orders.length);
-  const result = await runDemo({ file, openings, clients: given.clients, seed: given.seed }, watcher, signal);
-  const figures = figuresOf(result, { clients: given.clients, seed: given.seed, skippedLines: malformed });
+  const { clients, seed, cuts, kills, data } = given;
+  const result = await runDemo({ file, openings, clients, seed, cuts, kills, data }, watcher, signal);
+  const figures = figuresOf(result, { clients, seed, skippedLines: malformed });
   process.stdout.write(given.json ? `${JSON.stringify(figures, undefined, 2)}\n` : `\n${tableOf(figures)}\n`);
   for (const fault of figures.faults) process.stderr.write(`statewire demo: ${fault}\n`);
   if (figures.faults.length > 0) return ExitCode.failed;

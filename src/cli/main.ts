@@ -5,7 +5,8 @@ import { ExitCode, InputError, InterruptedError, UsageError } from './exit.ts';
 
 const HELP = `statewire <command> [options]
 
-  demo         a bank over TCP charges 1,000 orders, with duplicates, cancels and failures, and streams them through channels; all is checked
+  demo         a bank over TCP charges 1,000 orders while links are cut and it is killed, and streams them through channels; all is checked
+  store        what is in the folder of an lmdbStore: statewire store <path> ls|show|sweep
 
   --help       print this; after a command: its options
   --version    print the version
@@ -24,6 +25,8 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   switch (command) {
     case 'demo':
       return (await import('./demo.ts')).demo(rest, signal);
+    case 'store':
+      return (await import('./store.ts')).store(rest, signal);
     case '--help':
     case '-h':
       process.stdout.write(HELP);

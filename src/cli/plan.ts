@@ -17,7 +17,9 @@ export type Treatment =
   /** Given up while it runs, then asked for again by its id. */
   | 'given-up'
   /** Again with another amount: refused, since the id is taken. */
-  | 'altered';
+  | 'altered'
+  /** Once, by the method that promises less: without an id of the caller's. */
+  | 'volatile';
 
 /** What is called before the order is charged. */
 export type Aside = 'nothing' | 'balance' | 'quote' | 'quote-given-up' | 'unknown-method' | 'invalid-input';
@@ -40,7 +42,7 @@ const TREATMENTS: readonly Treatment[] = [
   'once',
   'altered',
   'once',
-  'once',
+  'volatile',
   'once',
 ];
 /** A number of cards that has no factor in common with that of the treatments: all pairs occur. */

@@ -10,11 +10,11 @@ export const MOST_GROWTH_BYTES = 4 * 1024 * 1024;
 /** Below 0 where what earlier work left was let go meanwhile. */
 const growthOf = ({ beforeBytes, mostBytes }: Weight): number => mostBytes - beforeBytes;
 
-export function auditFaults({ lines, malformed, receipts, summary, wrong, firstWrong, mostUnanswered }: AuditResult): readonly string[] {
+export function auditFaults({ lines, malformed, unbooked, receipts, summary, wrong, firstWrong, mostUnanswered }: AuditResult): readonly string[] {
   const faults: string[] = [];
   if (receipts !== lines) faults.push(`${lines} lines were streamed to the bank, and ${receipts} receipts came back`);
   if (wrong > 0) faults.push(`${wrong} receipts were not what they must be, or not in their place; the first was ${firstWrong}`);
-  const due = { lines, found: lines - malformed, skipped: malformed };
+  const due = { lines, found: lines - malformed - unbooked, skipped: malformed };
   if (summary.lines !== due.lines || summary.found !== due.found || summary.skipped !== due.skipped) {
     faults.push(`the bank's summary of the lines must be ${JSON.stringify(due)} and is ${JSON.stringify(summary)}`);
   }

@@ -21,6 +21,9 @@ export class Tally {
   invalidInput = 0;
   /** An operation id used for something else. */
   conflicts = 0;
+  /** Calls of volatile methods that the bank died under. Of these, charges, by the names of their orders. */
+  indeterminate = 0;
+  readonly indeterminateOrders: string[] = [];
 
   get failed(): number {
     return this.insufficient + this.unknownMethod + this.invalidInput + this.conflicts;
@@ -48,6 +51,7 @@ export class Tally {
 
   #count(kind: RpcErrorKind, reason: string | undefined): void {
     if (kind === 'cancelled') this.cancelled++;
+    else if (kind === 'indeterminate') this.indeterminate++;
     else if (kind === 'user') this.insufficient++;
     else if (kind === 'unknown-method') this.unknownMethod++;
     else if (kind === 'invalid-payload' && reason === 'conflict') this.conflicts++;

@@ -27,7 +27,7 @@ export interface TellerOptions {
   readonly main: Session;
   readonly twin: Session;
   readonly tally: Tally;
-  /** Told of every order that is done, and how it ended: the same for all who asked. */
+  /** Told of every order that is done, and how it ended: the same for all who asked. `indeterminate`: nobody knows whether it was charged. */
   readonly onCharged: (order: Order, ending: Ending) => void;
 }
 
@@ -85,11 +85,20 @@ export class Teller {
         await this.#alter(order);
         return [ending];
       }
+      case 'volatile':
+        return [await this.#chargeOnce(order)];
     }
   }
 
   #charge(client: Ask, order: Order): Promise<Ending> {
     return this.#tally.ending(order.order, ['value', 'user'], client.charge(order, { operationId: order.order }));
+  }
+
+  /** Neither id nor second try: when the bank dies under it, that it may have run is all that can be said. */
+  async #chargeOnce(order: Order): Promise<Ending> {
+    const ending = await this.#tally.ending(order.order, ['value', 'user', 'indeterminate'], this.#main.chargeOnce(order));
+    if (ending.kind === 'indeterminate') this.#tally.indeterminateOrders.push(order.order);
+    return ending;
   }
 
   /** The caller hears at once that it gave up; the charge, which persists, runs on. */
@@ -114,13 +123,13 @@ export class Teller {
         await this.#tally.ending('a balance', ['value'], this.#main.balance({ account }));
         return;
       case 'quote':
-        await this.#tally.ending('a quote', ['value'], this.#main.quote({ account, workMs: QUOTE_MS }));
+        await this.#tally.ending('a quote', ['value', 'indeterminate'], this.#main.quote({ account, workMs: QUOTE_MS }));
         return;
       case 'quote-given-up':
         await this.#giveUpQuote(account);
         return;
       case 'unknown-method':
-        await this.#tally.ending('an unknown method', ['unknown-method'], this.#careless.closeAccount({ account }));
+        await this.#tally.ending('an unknown method', ['unknown-method', 'indeterminate'], this.#careless.closeAccount({ account }));
         return;
       case 'invalid-input':
         await this.#tally.ending(
@@ -138,6 +147,8 @@ export class Teller {
       ['cancelled'],
       this.#main.quote({ account, workMs: ENDLESS_MS }, { signal: patience.signal }),
     );
+    // Told below: it may end in this turn, when the session does.
+    ending.catch(() => {});
     // It is on its way, and nothing but the cancel can end it.
     await turn();
     patience.abort();

@@ -3,6 +3,7 @@
  * Small because callers acknowledge (op.ack); bounded by retention and by a cap (op.expiry). An operation admitted and not settled counts
  * as abandoned to whoever asks again: that it is live is known, and said first, by the operation's own machine.
  */
+import { ABANDONED, CONFLICT, EXPIRED, FENCED, STARTED, UNKNOWN } from './answers.ts';
 import { Chain } from './chain.ts';
 import { keepBytes, readBytes, sameBytes } from './kept-bytes.ts';
 import { MemoryRecord, Names, Series, Shelf } from './memory-records.ts';
@@ -41,12 +42,6 @@ const FENCE_BYTES = 256;
 const SILENT_RETENTIONS = 8;
 const LEAST_SILENCE_MS = 2 * 60 * 60_000;
 
-const STARTED: Admission = Object.freeze({ state: 'started' });
-const UNKNOWN: Lookup = Object.freeze({ state: 'unknown' });
-const EXPIRED: Admission = Object.freeze({ state: 'expired' });
-const CONFLICT: Admission = Object.freeze({ state: 'conflict' });
-const ABANDONED: Admission = Object.freeze({ state: 'abandoned' });
-const FENCED: Admission = Object.freeze({ state: 'refused', reason: 'the session was replaced by a newer one', fenced: true });
 const FULL: Admission = Object.freeze({ state: 'refused', reason: 'the store is full of operations that it may not forget yet' });
 
 /** Keeps operations in memory. Throws a TypeError for options that make no sense. */

@@ -20,7 +20,8 @@ describe('the statewire command', { timeout: 60_000 }, () => {
   it('prints the options of a command for --help after it', async () => {
     const { code, stdout } = await statewire('demo', '--help');
     expect(code).toBe(0);
-    for (const option of ['--orders', '--accounts', '--clients', '--seed', '--json']) expect(stdout).toContain(option);
+    for (const option of ['--orders', '--accounts', '--clients', '--seed', '--cuts', '--kills', '--calm', '--data', '--json'])
+      expect(stdout).toContain(option);
   });
 
   it.each([
@@ -30,6 +31,9 @@ describe('the statewire command', { timeout: 60_000 }, () => {
     { args: ['demo', '--fast'], says: "Unknown option '--fast'" },
     { args: ['demo', 'orders.csv'], says: "Unexpected argument 'orders.csv'" },
     { args: ['demo', '--clients', '0'], says: '--clients must be a whole number from 1 to 64, not "0"' },
+    { args: ['demo', '--cuts', 'many'], says: '--cuts must be a whole number from 0 to 10000, not "many"' },
+    { args: ['demo', '--kills', '101'], says: '--kills must be a whole number from 0 to 100, not "101"' },
+    { args: ['demo', '--calm', '--kills', '1'], says: '--calm is without cuts and kills: give one or the other' },
     { args: ['demo', '--seed=-1'], says: '--seed must be a whole number from 0 to 9007199254740991, not "-1"' },
   ])('says in one line what is wrong with $args, and exits 2', async ({ args, says }) => {
     const { code, stdout, stderr } = await statewire(...args);

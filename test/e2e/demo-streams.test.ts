@@ -42,10 +42,12 @@ function readFile(): RecordFile<Order> {
 const file = readFile();
 
 /** The ledger with all orders charged, the later ones insufficient; and each order's outcome. */
-function charged(): { ledger: Ledger; outcomes: Map<string, unknown> } {
-  const ledger = new Ledger();
-  ledger.open({ account: 'ada', cents: 10_000 });
-  return { ledger, outcomes: new Map(orders.map((order) => [order.order, ledger.charge(order)])) };
+async function charged(): Promise<{ ledger: Ledger; outcomes: Map<string, unknown> }> {
+  const settled = () => Promise.resolve();
+  const ledger = new Ledger({ append: settled, synced: settled });
+  await ledger.open({ account: 'ada', cents: 10_000 });
+  const outcomes = await Promise.all(orders.map(async (order): Promise<[string, unknown]> => [order.order, await ledger.charge(order)]));
+  return { ledger, outcomes: new Map(outcomes) };
 }
 
 async function bookkeeper(handlers: Handlers<typeof Books> | Ledger): Promise<Client<typeof Books>> {
@@ -89,7 +91,7 @@ function auditing(ledger: Ledger, distort: (receipts: readonly LineReceipt[]) =>
 
 describe('the audit', () => {
   it('gets the receipt that the caller got for every order, a reason for every malformed line, and is never ahead by more than the windows', async () => {
-    const { ledger, outcomes } = charged();
+    const { ledger, outcomes } = await charged();
     const audit = await auditFile(await bookkeeper(ledger), file, (order) => outcomes.get(order));
     expect(auditFaults(audit)).toEqual([]);
     expect(audit).toMatchObject({ lines: 204, malformed: 4, receipts: 204, summary: { lines: 204, found: 200, skipped: 4 } });
@@ -98,14 +100,14 @@ describe('the audit', () => {
   });
 
   it('changes nothing in the ledger', async () => {
-    const { ledger, outcomes } = charged();
+    const { ledger, outcomes } = await charged();
     const before = structuredClone({ entries: ledger.entries, balances: ledger.balances });
     await auditFile(await bookkeeper(ledger), file, (order) => outcomes.get(order));
     expect({ entries: ledger.entries, balances: ledger.balances }).toEqual(before);
   });
 
   it('measures a bank that keeps all lines before it answers the first', async () => {
-    const { ledger, outcomes } = charged();
+    const { ledger, outcomes } = await charged();
     const books = await bookkeeper(booksWith({ audit: auditing(ledger, (receipts) => receipts) }));
     const audit = await auditFile(books, file, (order) => outcomes.get(order));
     expect(audit.mostUnanswered).toBe(204);
@@ -140,14 +142,14 @@ describe('the audit', () => {
       says: /^4 receipts .* the first was \{"line":3,"order":"no order"\} instead of \{"line":3,"skipped"/,
     },
   ])('finds $wrong', async ({ distort, says }) => {
-    const { ledger, outcomes } = charged();
+    const { ledger, outcomes } = await charged();
     const books = await bookkeeper(booksWith({ audit: auditing(ledger, distort) }));
     const faults = auditFaults(await auditFile(books, file, (order) => outcomes.get(order)));
     expect(faults).toContainEqual(expect.stringMatching(says));
   });
 
   it('finds an amount that is not the one charged', async () => {
-    const { ledger, outcomes } = charged();
+    const { ledger, outcomes } = await charged();
     const lines = file.lines.map((line, at) => (at === 0 ? { ...line, text: 'o0,ada,9' } : line));
     const audit = await auditFile(await bookkeeper(ledger), { ...file, lines }, (order) => outcomes.get(order));
     expect(audit.summary.found).toBe(199);
@@ -157,7 +159,7 @@ describe('the audit', () => {
 
 describe('the slow reader', () => {
   it('is never more than the window behind a sender that is as fast as it may be, and is missed when it leaves', async () => {
-    const reading = await readSlowly(await bookkeeper(charged().ledger));
+    const reading = await readSlowly(await bookkeeper((await charged()).ledger));
     expect(slowReaderFaults(reading)).toEqual([]);
     expect(reading).toMatchObject({ read: 300, offered: 250_000, misplaced: 0, end: { readerLeft: true } });
     expect(reading.mostUnread).toBe(WINDOW);
@@ -165,7 +167,7 @@ describe('the slow reader', () => {
   });
 
   it('measures a bank that says that it is further ahead', async () => {
-    const { ledger } = charged();
+    const { ledger } = await charged();
     const real = await bookkeeper(ledger);
     const lying = new Proxy(real, {
       get: (target, name) => (name === 'journalSent' ? async () => (await target.journalSent()) + 1 : (Reflect.get(target, name, target) as unknown)),
@@ -174,7 +176,7 @@ describe('the slow reader', () => {
   });
 
   it('measures what the sending process holds', async () => {
-    const { ledger } = charged();
+    const { ledger } = await charged();
     const real = await bookkeeper(ledger);
     const hoard: Uint8Array[] = [];
     const hoarding = new Proxy(real, {
@@ -210,6 +212,7 @@ describe('the faults of the streams', () => {
   const audit: AuditResult = {
     lines: 3,
     malformed: 1,
+    unbooked: 0,
     receipts: 3,
     summary: { lines: 3, found: 2, skipped: 1 },
     wrong: 0,
@@ -242,6 +245,7 @@ describe('the faults of the streams', () => {
     },
     { wrong: { summary: { lines: 2, found: 2, skipped: 1 } }, says: "the bank's summary of the lines must be" },
     { wrong: { summary: { lines: 3, found: 1, skipped: 1 } }, says: "the bank's summary of the lines must be" },
+    { wrong: { unbooked: 1 }, says: "the bank's summary of the lines must be" },
     { wrong: { summary: { lines: 3, found: 2, skipped: 0 } }, says: "the bank's summary of the lines must be" },
     {
       wrong: { mostUnanswered: MOST_UNANSWERED + 1 },

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Figures } from '../../src/cli/figures.ts';
 import { run, start } from '../support/command.ts';
 
@@ -9,9 +9,18 @@ const demo = (...args: string[]) => run('src/cli/main.ts', 'demo', ...args);
 
 let folder = '';
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'statewire-demo-'));
+  folder = await mkdtemp(join(tmpdir(), 'statewire-test-'));
+  // The demo's own temporary folders go here, so that one that stays is seen.
+  vi.stubEnv('TMPDIR', folder);
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+afterEach(async () => {
+  const left = (await readdir(folder)).filter((name) => name.startsWith('statewire-demo-'));
+  expect(left, 'folders left behind').toEqual([]);
+});
 
 async function file(name: string, text: string): Promise<string> {
   const path = join(folder, name);
@@ -29,12 +38,21 @@ const SOME_ORDERS =
 
 /** A row of the table at the end, as a number. */
 function row(stdout: string, name: string): number {
-  const found = new RegExp(`^${name} +([\\d,]+)`, 'm').exec(stdout);
+  const found = new RegExp(`^${name} +(?:≥ )?([\\d,]+)`, 'm').exec(stdout);
   return Number(found?.[1]?.replaceAll(',', ''));
 }
 
+/** Every process that the bank was, by what was printed. */
+function bankPids(stdout: string): readonly number[] {
+  return Array.from(stdout.matchAll(/bank: .*?process (\d+)(?:,| listens)/g), ([, pid]) => Number(pid));
+}
+
+function expectGone(pids: readonly number[]): void {
+  for (const pid of pids) expect(() => process.kill(pid, 0), `process ${pid}`).toThrow('ESRCH');
+}
+
 describe('statewire demo', { timeout: 120_000 }, () => {
-  it('charges the 1,000 orders that come with it once each, shows plain lines where there is no terminal, and ends with a table', async () => {
+  it('charges the 1,000 orders that come with it once each while links are cut and the bank is killed, shows plain lines where there is no terminal, and ends with a table', async () => {
     const { code, stdout, stderr } = await demo();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('500 of 1,000 orders\n');
@@ -43,8 +61,14 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect(of('calls')).toBeGreaterThan(1_500);
     expect(of('executions')).toBeGreaterThanOrEqual(1_000);
     for (const name of ['duplicates joined', 'replays', 'cancelled', 'failed', 'calls/s']) expect(of(name), name).toBeGreaterThan(0);
-    expect(stdout).toMatch(/1,000 charges of 1,000 orders/);
+    expect(stdout).toMatch(/(1,000|99\d) charges of 1,000 orders/);
     expect(stdout).toMatch(/balances +12 of 12 +exactly what the file says/);
+    expect(stdout).toMatch(/^cuts +24 /m);
+    expect(stdout).toMatch(/^kills +4 /m);
+    for (const name of ['sessions resumed', 'calls re-sent', 'longest outage']) expect(of(name), name).toBeGreaterThan(0);
+    expect(stdout).toMatch(/^indeterminate +\d+ +orders: /m);
+    expect(bankPids(stdout)).toHaveLength(5);
+    expectGone(bankPids(stdout));
     expect(stdout).toMatch(/ledger checksum +[0-9a-f]{16}/);
     expect(stdout).toContain('streaming: 1,000 lines to the bank');
     expect(stdout).toMatch(/lines streamed +1,000 +1,000 receipts streamed back; never more than \d{1,2} lines without one, 65 allowed/);
@@ -53,12 +77,61 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/reader left +3\d\d +entries of 250,000 sent when the bank noticed, and stopped/);
   });
 
+  it.each([2, 3])('ends with the exact ledger whatever is cut and killed when, with seed %d', async (seed) => {
+    const { code, stdout, stderr } = await demo('--json', '--seed', String(seed));
+    const figures = JSON.parse(stdout) as Figures;
+    expect({ code, stderr, faults: figures.faults }).toEqual({ code: 0, stderr: '', faults: [] });
+    const { indeterminateOrders, indeterminateBooked, charges, balances, resumed, restarted, linksLost, resent } = figures;
+    expect(figures).toMatchObject({ orders: 1_000, cuts: 24, kills: 4, atLeast: true });
+    expect(charges).toBe(1_000 - indeterminateOrders.length + indeterminateBooked);
+    for (const { cents, expectedCents } of Object.values(balances)) expect(cents).toBe(expectedCents);
+    expect(linksLost).toBe(resumed + restarted);
+    for (const count of [resumed, restarted, resent]) expect(count).toBeGreaterThan(4);
+  });
+
+  it('loses no call by cuts alone: volatile ones neither', async () => {
+    const { code, stdout } = await demo('--json', '--kills', '0', '--cuts', '40');
+    const { cuts, kills, restarted, resumed, indeterminate, charges, atLeast } = JSON.parse(stdout) as Figures;
+    expect({ code, cuts, kills, restarted, indeterminate, charges, atLeast }).toEqual({
+      code: 0,
+      cuts: 40,
+      kills: 0,
+      restarted: 0,
+      indeterminate: 0,
+      charges: 1_000,
+      atLeast: false,
+    });
+    expect(resumed).toBeGreaterThanOrEqual(40);
+  });
+
+  it('keeps journal and operations with --data, and notices an order that the journal has twice', async () => {
+    const data = join(folder, 'data');
+    const journal = join(data, 'journal.jsonl');
+    const running = start('src/cli/main.ts', 'demo', '--data', data);
+    await running.prints(/100 of 1,000 orders/);
+    const charged = (await readFile(journal, 'utf8')).split('\n').find((line) => line.includes('"granted":true'));
+    // The bank itself looks at it when it is back from the next kill.
+    await appendFile(journal, `${charged}\n`);
+    const { code, stdout, stderr } = await running.finished;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/orders must be charged once each, and \d+ charges ran/);
+    expect(stderr).toMatch(/the ledger's checksum must be/);
+    expect(stdout).toMatch(/balances +\d+ of 12 +NOT WHAT THE FILE SAYS/);
+    expect(await readdir(data)).toEqual(['journal.jsonl', 'operations']);
+    const again = await demo('--data', data);
+    expect(again).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `statewire: ${data} has journal.jsonl in it: --data takes a folder that is empty or not there yet\n`,
+    });
+  });
+
   it('makes the same calls for the same seed, whatever the number of clients, and prints them as JSON alone with --json', async () => {
     const orders = await file('some.csv', SOME_ORDERS);
     const [one, other, seeded] = await Promise.all([
-      demo('--orders', orders, '--json'),
-      demo('--orders', orders, '--json', '--clients', '1'),
-      demo('--orders', orders, '--json', '--seed', '9'),
+      demo('--orders', orders, '--json', '--calm'),
+      demo('--orders', orders, '--json', '--calm', '--clients', '1'),
+      demo('--orders', orders, '--json', '--calm', '--seed', '9'),
     ]);
     const figures = [one, other, seeded].map(({ stdout }) => JSON.parse(stdout) as Figures);
     const repeatable = figures.map(({ calls, executions, cancelled, failures, duplicatesJoined, replays, checksum, balances }) => ({
@@ -95,7 +168,7 @@ describe('statewire demo', { timeout: 120_000 }, () => {
   it('takes opening balances from --accounts, and counts what they cannot pay', async () => {
     const orders = await file('poor.csv', `${HEADER}o1,ada,60\no2,ada,50\no3,ada,40\no4,new,100000\no5,new,1\n`);
     const accounts = await file('accounts.csv', 'account,cents\nada,100\nunused,5\n');
-    const { code, stdout } = await demo('--orders', orders, '--accounts', accounts, '--json');
+    const { code, stdout } = await demo('--orders', orders, '--accounts', accounts, '--json', '--calm');
     const figures = JSON.parse(stdout) as Figures;
     expect(code).toBe(0);
     expect(figures.balances).toEqual({ ada: { cents: 0, expectedCents: 0 }, new: { cents: 0, expectedCents: 0 } });
@@ -118,7 +191,7 @@ describe('statewire demo', { timeout: 120_000 }, () => {
       'o8,bob,0',
     ].join('\r\n');
     const path = await file('malformed.csv', `\uFEFF${text}`);
-    const { code, stdout, stderr } = await demo('--orders', path);
+    const { code, stdout, stderr } = await demo('--orders', path, '--cuts', '3', '--kills', '1');
     expect(code).toBe(3);
     expect(
       stderr
@@ -153,7 +226,7 @@ describe('statewire demo', { timeout: 120_000 }, () => {
   });
 
   it('reports a bank that dies, and does not hang', async () => {
-    const running = start('src/cli/main.ts', 'demo');
+    const running = start('src/cli/main.ts', 'demo', '--calm');
     const [, pid] = await running.prints(/bank: process (\d+)/);
     process.kill(Number(pid), 'SIGKILL');
     const { code, stderr } = await running.finished;
@@ -161,7 +234,7 @@ describe('statewire demo', { timeout: 120_000 }, () => {
   });
 
   it('reports a bank that dies while it streams', async () => {
-    const running = start('src/cli/main.ts', 'demo');
+    const running = start('src/cli/main.ts', 'demo', '--calm');
     const [, pid] = await running.prints(/bank: process (\d+)/);
     await running.prints(/streaming: /);
     process.kill(Number(pid), 'SIGKILL');
@@ -169,13 +242,26 @@ describe('statewire demo', { timeout: 120_000 }, () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: `statewire: the bank's process ${pid} ended by SIGKILL before the demo was done\n` });
   });
 
-  it.each(['bank: process', 'streaming: '])('ends itself and the bank on SIGINT, after %s', async (printed) => {
+  it.each([
+    { after: 'the start', printed: /bank: process/ },
+    { after: 'a cut or two', printed: /100 of 1,000/ },
+    { after: 'a kill', printed: /listens after/ },
+    { after: 'the last order', printed: /streaming: / },
+  ])('ends itself and the bank on SIGINT, after $after', async ({ printed }) => {
+    const running = start('src/cli/main.ts', 'demo');
+    await running.prints(printed);
+    running.signal('SIGINT');
+    const { code, stdout, stderr } = await running.finished;
+    expect({ code, stderr }).toEqual({ code: 130, stderr: 'statewire: interrupted by SIGINT\n' });
+    expectGone(bankPids(stdout));
+  });
+
+  it('ends itself and the bank on SIGINT, while the bank is away', async () => {
     const running = start('src/cli/main.ts', 'demo');
     const [, pid] = await running.prints(/bank: process (\d+)/);
-    await running.prints(new RegExp(printed));
+    await vi.waitFor(() => expectGone([Number(pid)]), { timeout: 20_000, interval: 5 });
     running.signal('SIGINT');
     const { code, stderr } = await running.finished;
     expect({ code, stderr }).toEqual({ code: 130, stderr: 'statewire: interrupted by SIGINT\n' });
-    expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
   });
 });

@@ -20,7 +20,7 @@ export interface Judged {
 /** Counters that no honest peer makes grow, whatever happens to links; and no session is ever made anew. */
 const MUST_BE_ZERO = ['creditViolations', 'protocolErrors', 'zombies', 'secondAnswers', 'storeFailures', 'restarted'];
 const NEVER_SETTLED = 0;
-const MOST_GROWTH_BYTES = 12 * 1024 * 1024;
+const MOST_GROWTH_BYTES = 6 * 1024 * 1024;
 /** Series, fences, and what the last acknowledgement has not reached. */
 const MOST_STORE_BYTES = 64 * 1024;
 

@@ -14,6 +14,7 @@ import type {
   ReleaseReason,
   SealOptions,
 } from '../store.ts';
+import { ABANDONED, CONFLICT, EXPIRED, FENCED, STARTED, UNKNOWN } from '../answers.ts';
 import { DEFAULT_RETENTION_MS } from '../store.ts';
 import { Database } from './database.ts';
 import { holdFolder, LmdbStoreError } from './folder.ts';
@@ -41,13 +42,6 @@ export interface LmdbStore extends OperationStore {
   /** Writes behind that were lost because their commit failed: of methods that are not `persist`. */
   readonly failedWrites: number;
 }
-
-const STARTED: Admission = Object.freeze({ state: 'started' });
-const UNKNOWN: Lookup = Object.freeze({ state: 'unknown' });
-const EXPIRED: Admission = Object.freeze({ state: 'expired' });
-const CONFLICT: Admission = Object.freeze({ state: 'conflict' });
-const ABANDONED: Admission = Object.freeze({ state: 'abandoned' });
-const FENCED: Admission = Object.freeze({ state: 'refused', reason: 'the session was replaced by a newer one', fenced: true });
 
 /**
  * Keeps operations in a folder. It is opened with the first `listen` or `connect` that uses it, which reject with LmdbStoreError where it cannot be: another process

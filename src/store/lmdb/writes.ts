@@ -12,6 +12,9 @@ import type { Database } from './database.ts';
 /** How long writes that nobody waits for gather, in milliseconds. */
 const GATHER_MS = 20;
 
+/** Waiters that are told in one turn of the event loop. */
+const TOLD_AT_ONCE = 8;
+
 /** Undefined: removed. */
 type Batch = Map<string, Uint8Array | undefined>;
 
@@ -111,7 +114,7 @@ export class Writes {
 
   #committed(waiters: readonly Waiter[]): void {
     this.#next();
-    for (const { resolve } of waiters) resolve();
+    tell(waiters);
   }
 
   /** All or nothing: reads see again what the database has. */
@@ -128,4 +131,10 @@ export class Writes {
     else if (this.#gathering.size > 0) this.#later();
     else for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** A few at a time: what follows from a large commit must not hold up calls that it has nothing to do with. */
+function tell(waiters: readonly Waiter[]): void {
+  for (const { resolve } of waiters.slice(0, TOLD_AT_ONCE)) resolve();
+  if (waiters.length > TOLD_AT_ONCE) setImmediate(tell, waiters.slice(TOLD_AT_ONCE));
 }
