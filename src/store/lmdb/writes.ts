@@ -13,7 +13,7 @@ import type { Database } from './database.ts';
 const GATHER_MS = 20;
 
 /** Waiters that are told in one turn of the event loop. */
-const TOLD_AT_ONCE = 8;
+const TOLD_AT_ONCE = 32;
 
 /** Undefined: removed. */
 type Batch = Map<string, Uint8Array | undefined>;
