@@ -88,7 +88,12 @@ export class Inbound {
     const operation = this.#adrift.get(requestId);
     this.#adrift.delete(requestId);
     if (operation?.owner === undefined) operation?.cancelOwnerless();
-    const { outlet, connectionId } = this.host;
+    const { outlet, connectionId, maxConcurrentRequests } = this.host;
+    // Until it is answered it is an attempt, and a peer that does not read its answers has too many.
+    if (this.#attempts.size + outlet.heldResponses(connectionId) >= maxConcurrentRequests) {
+      this.host.protocolError('attempt.limit-in', `more than ${maxConcurrentRequests} requests in flight`);
+      return;
+    }
     const cancelled = failure('cancelled', 'aborted', 'the attempt was cancelled while there was no link');
     if (!cancelled.ok) outlet.send({ type: 'response', connectionId, requestId, ok: false, error: cancelled.error, metadata: [] });
   }

@@ -271,7 +271,7 @@ export class SessionCore {
         noteFailure: ({ event }) => this.#noteFailure(event as Ending),
         giveUpDial: () => this.#giveUpDial(),
         cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
-        noteGivenUp: () => (this.#ending = this.#lastFailure ?? { type: 'slowHandshake' }),
+        noteGivenUp: () => this.#noteGivenUp(),
         noteDeadline: () => (this.#ending = { type: 'deadline' }),
         drain: ({ context }) => this.#drain(context.graceMs),
         noteEnding: ({ event }) => this.#noteEnding(event as Ending),
@@ -295,6 +295,12 @@ export class SessionCore {
     this.link.drop(undefined);
   }
 
+  /** What the last dial failed with is why; a link that is half-way through its handshake is of no more use. */
+  #noteGivenUp(): void {
+    this.link.drop(new Error('the peer did not finish the handshake in time'));
+    this.#ending = this.#lastFailure ?? { type: 'slowHandshake' };
+  }
+
   #giveUpDial(): void {
     this.#options.dialer?.giveUp();
     this.#noteFailure({ type: 'slowHandshake' });
@@ -309,8 +315,9 @@ export class SessionCore {
   }
 
   #awaitDial(): void {
-    this.#show(this.generation === 0 ? 'connecting' : 'disconnected');
     this.#options.dialer?.await(() => this.#event({ type: 'dial' }));
+    // Behind that: whoever hears of it may want the next try now (retryNow).
+    this.#show(this.generation === 0 ? 'connecting' : 'disconnected');
   }
 
   #show(status: SessionStatus): void {
@@ -344,8 +351,8 @@ export class SessionCore {
     this.link.drop(new Error('the link was lost, or replaced'));
     this.acknowledgements.linkLost();
     loseConnections(this);
-    this.#show('disconnected');
-    if (!this.link.isAdopting) this.#options.resumable?.waits(this);
+    if (this.link.isAdopting) this.#show('disconnected');
+    else this.#options.resumable?.waits(this);
   }
 
   #drain(graceMs: number): void {

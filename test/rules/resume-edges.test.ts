@@ -1,6 +1,7 @@
 /** What a lost link means where something stands between, or where the next peer is not quite the one of before. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect, listen } from 'statewire';
+import type { Link } from 'statewire';
 import { failureOf, Lab, lab, makeWorld, PLACE } from '../support/peers.ts';
 import { proxyScene } from '../support/proxy-peers.ts';
 import { ScriptedStore } from '../support/scripted-store.ts';
@@ -77,5 +78,54 @@ describe('what a session remembers', () => {
     onTestFinished(() => void (root.next = next));
     for (let count = 0; count < 3; count++) await (await session.open()).close();
     expect([...types].filter((type) => type.startsWith('xstate.done.actor.'))).toEqual([]);
+  });
+});
+
+describe('who hears that the link is lost', () => {
+  it('[session.reconnect] [session.status] may ask for the next try at once', async () => {
+    const peers = await resumePeers();
+    peers.session.status$.subscribe((status) => status === 'disconnected' && peers.session.retryNow());
+    peers.network.cut();
+    peers.network.heal();
+    await peers.settle();
+    expect([peers.session.status, peers.session.generation]).toEqual(['connected', 2]);
+  });
+});
+
+describe('a peer that is waited for', () => {
+  it('[session.initial-wait] and is half-way through its handshake when the time is over: its link is closed, and the last failure told', async () => {
+    const { clock, network, settle } = makeWorld();
+    const ended: unknown[] = [];
+    const silent = { listen: (onLink: (link: Link) => void) => network.listener(PLACE).listen(onLink) };
+    const links: Link[] = [];
+    const connecting = connect(network.connector(PLACE), { clock, waitForPeerMs: 5_000 }).catch((error: unknown) => error);
+    // Not up for the first seconds, then it takes the link and says nothing.
+    await clock.advance(2_000);
+    const listening = await silent.listen((link) => {
+      links.push(link);
+      link.open({ message() {}, drain() {}, close: (error) => ended.push(error) });
+    });
+    onTestFinished(() => listening.close());
+    await clock.advance(4_000);
+    expect(await connecting).toBeInstanceOf(Error);
+    await settle();
+    expect([links.length, ended.length]).toEqual([1, 1]);
+  });
+});
+
+describe('as many calls as may be in flight, all given up without a link', () => {
+  it('[cancel.offline] [attempt.limit-link] are all answered when there is one again, and others take their places', async () => {
+    const peers = await resumePeers({ server: { maxConcurrentRequests: 8 } });
+    const calls = Array.from({ length: 8 }, () => new AbortController());
+    for (const { signal } of calls) void failureOf(peers.session.client(Lab).run(1, { signal }));
+    await peers.settle();
+    await peers.cut();
+    for (const call of calls) call.abort();
+    const others = Array.from({ length: 8 }, (_, at) => peers.session.client(Lab).run(at));
+    await peers.comeBack();
+    expect(peers.runs.slice(0, 8).map(({ call }) => call.signal.aborted)).toEqual(Array.from({ length: 8 }, () => true));
+    peers.runs.slice(8).forEach((run) => run.resolve(run.input));
+    expect(await Promise.all(others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(peers.session.counters.unmatched).toBe(0);
   });
 });
