@@ -1,4 +1,5 @@
 /** The LMDB environment of one folder, as the store uses it: bytes under bytes, read at once, written in transactions. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
 
@@ -9,14 +10,25 @@ export interface RangeOptions {
   readonly limit?: number;
 }
 
+const CLOSE_AFTER_FAILURE_MS = 500;
+
 const bytesOf = (key: string): Buffer => Buffer.from(key, 'latin1');
 
 export class Database {
   readonly #root: RootDatabase<Buffer, Buffer>;
+  #hasFailed = false;
 
   /** `isReadOnly`: beside whoever has the folder in use. Throws what LMDB throws. */
   constructor(path: string, { isReadOnly = false } = {}) {
-    this.#root = open<Buffer, Buffer>({ path, encoding: 'binary', keyEncoding: 'binary', cache: false, readOnly: isReadOnly });
+    // What is written together is put into one transaction here; LMDB's own grouping by turn would leave a promise that nobody can hear fail.
+    this.#root = open<Buffer, Buffer>({
+      path,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      cache: false,
+      eventTurnBatching: false,
+      readOnly: isReadOnly,
+    });
   }
 
   get(key: string): Uint8Array | undefined {
@@ -31,16 +43,36 @@ export class Database {
 
   /** Writes all of it or nothing; undefined removes. `isDurable`: settles when it is on disk, not when it is committed. */
   async commit(batch: ReadonlyMap<string, Uint8Array | undefined>, isDurable: boolean): Promise<void> {
-    await this.#root.batch(() => {
-      for (const [key, value] of batch) {
-        if (value === undefined) void this.#root.remove(bytesOf(key));
-        else void this.#root.put(bytesOf(key), value as Buffer);
-      }
-    });
-    if (isDurable) await this.#root.flushed;
+    try {
+      await this.#root.batch(() => {
+        for (const [key, value] of batch) {
+          const written = value === undefined ? this.#root.remove(bytesOf(key)) : this.#root.put(bytesOf(key), value as Buffer);
+          // Each hears of a failed commit; so does the batch, which is waited for.
+          written.catch(ignore);
+        }
+      });
+      if (isDurable) await this.#root.flushed;
+    } catch (error) {
+      this.#hasFailed = true;
+      throw await reasonOf(error);
+    }
   }
 
   async close(): Promise<void> {
-    await this.#root.close();
+    const closed = this.#root.close();
+    // After a commit that failed LMDB waits for a flush that never comes; what is left goes with the process.
+    await (this.#hasFailed ? Promise.race([closed, delay(CLOSE_AFTER_FAILURE_MS)]) : closed);
   }
+}
+
+const ignore = (): void => {};
+
+/** LMDB has the reason of a failed commit in a promise of its own. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<unknown> };
+  if (commitError === undefined) return error;
+  return commitError.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }
