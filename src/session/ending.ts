@@ -2,7 +2,7 @@
  * Why a session ended: what those who wait for it are told, and what the log says of a peer that broke a rule or was cut off. Not how it
  * ends: session-core.ts.
  */
-import { RpcError } from '../errors.ts';
+import { RpcError, textOf } from '../errors.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { LogEntry } from '../options.ts';
 import type { SessionEnd } from './connection-core.ts';
@@ -82,4 +82,19 @@ export function endingEntry(ending: Ending | undefined, session: string): LogEnt
     case undefined:
       return undefined;
   }
+}
+
+/** The session goes on without a link, or on another one. */
+export function lossEntry(event: SessionEvent, session: string): LogEntry {
+  if (event.type !== 'linkLost')
+    return { level: 'info', event: 'link-replaced', message: 'the peer has resumed the session on another link', session };
+  const { error } = event;
+  const why = error === undefined ? '' : `: ${textOf(error)}`;
+  return { level: 'warn', event: 'link-lost', message: `the link was lost${why}; the session waits for another one`, session, error };
+}
+
+/** A dial came to nothing, and will be tried again. */
+export function failureEntry(failure: Ending, session: string): LogEntry {
+  const error = endError(failure);
+  return { level: 'info', event: 'dial-failed', message: `no link yet: ${textOf(error)}`, session, error };
 }

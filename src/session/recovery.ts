@@ -27,6 +27,9 @@ export function carryOn(core: SessionCore, agreement: Agreement, publish: () => 
     core.connections.restart(FORGOTTEN);
     core.root.restart(agreement);
   }
+  const event = agreement.resumed ? 'resumed' : 'restarted';
+  const message = agreement.resumed ? 'the session goes on' : 'the session begins anew: the peer does not know it any more';
+  core.endpoint.options.log({ level: 'info', event, message: `there is a link again, and ${message}`, session: core.facade.id });
   publish();
   const { resumed, peerStoreIdentity: storeIdentity, peerRetentionMs: retentionMs } = agreement;
   const judgement: Judgement = { resumed, storeIdentity, retentionMs, nowMs: core.endpoint.options.clock.now() };

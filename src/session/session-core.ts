@@ -12,6 +12,7 @@ import { stockActor } from '../machines/root.ts';
 import { sessionMachine } from '../machines/session.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { ServedMethod } from '../contract.ts';
+import type { LogEntry } from '../options.ts';
 import type { Link } from '../transport/link.ts';
 import { HANDSHAKE_MAX_PAYLOAD } from '../wire/limits.ts';
 import type { Message } from '../wire/index.ts';
@@ -19,7 +20,7 @@ import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionCore } from './connection-core.ts';
 import { Connections } from './connections.ts';
 import { Router } from './router.ts';
-import { endError, endingEntry, endOfConnections } from './ending.ts';
+import { endError, endingEntry, endOfConnections, failureEntry, lossEntry } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { Greeting } from './greeting.ts';
 import { toHex } from './handshake.ts';
@@ -267,7 +268,7 @@ export class SessionCore {
         awaitDial: () => this.#awaitDial(),
         greet: () => this.greeting.greet(),
         begin: () => this.#begin(),
-        loseLink: () => this.#loseLink(),
+        loseLink: ({ event }) => this.#loseLink(event),
         noteFailure: ({ event }) => this.#noteFailure(event as Ending),
         giveUpDial: () => this.#giveUpDial(),
         cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
@@ -292,6 +293,7 @@ export class SessionCore {
   /** A dial came to nothing, and there will be another one. */
   #noteFailure(failure: Ending): void {
     this.#lastFailure = failure;
+    this.#log(failureEntry(failure, this.facade.id));
     this.link.drop(undefined);
   }
 
@@ -345,8 +347,9 @@ export class SessionCore {
     if (this.#isTethered) this.#facade.letGo();
   }
 
-  #loseLink(): void {
+  #loseLink(event: SessionEvent): void {
     this.counters.linksLost++;
+    this.#log(lossEntry(event, this.facade.id));
     this.link.close();
     this.link.drop(new Error('the link was lost, or replaced'));
     this.acknowledgements.linkLost();
@@ -379,7 +382,10 @@ export class SessionCore {
     this.#show('closed');
     this.status$.complete();
     Promise.resolve(this.#options.onClosed(this)).then(this.#resolveClosed, this.#resolveClosed);
-    const entry = endingEntry(ending, this.facade.id);
+    this.#log(endingEntry(ending, this.facade.id));
+  }
+
+  #log(entry: LogEntry | undefined): void {
     if (entry !== undefined) this.endpoint.options.log(entry);
   }
 }

@@ -129,3 +129,23 @@ describe('as many calls as may be in flight, all given up without a link', () =>
     expect(peers.session.counters.unmatched).toBe(0);
   });
 });
+
+describe('the log', () => {
+  it('[session.reconnect] [session.status] tells of the loss, of the tries in between, and of the return', async () => {
+    const peers = await resumePeers();
+    await peers.cut();
+    // The first try finds nobody.
+    await peers.advance(REDIAL_MS);
+    peers.network.heal();
+    await peers.advance(2_000);
+    const told = peers.log.map(({ event, session }) => [event, session]);
+    const { id } = peers.session;
+    expect(told).toEqual([
+      ['link-lost', id],
+      ['link-lost', id],
+      ['dial-failed', id],
+      ['resumed', id],
+      ['resumed', id],
+    ]);
+  });
+});
