@@ -90,7 +90,7 @@ export function lossEntry(event: SessionEvent, session: string): LogEntry {
     return { level: 'info', event: 'link-replaced', message: 'the peer has resumed the session on another link', session };
   const { error } = event;
   const why = error === undefined ? '' : `: ${textOf(error)}`;
-  return { level: 'warn', event: 'link-lost', message: `the link was lost${why}; the session waits for another one`, session, error };
+  return { level: 'info', event: 'link-lost', message: `the link was lost${why}; the session waits for another one`, session, error };
 }
 
 /** A dial came to nothing, and will be tried again. */
