@@ -1,7 +1,6 @@
 /** The folder of an LMDB store: whose it is, whether it is whole, and who has it. What is refused is not touched. */
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,8 +14,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { listen } from 'statewire';
+import { connect, listen } from 'statewire';
 import { lmdbStore, LmdbStoreError } from 'statewire/lmdb';
 import type { LmdbStore } from 'statewire/lmdb';
 import { bundleChild, runChild } from '../support/bundled-child.ts';
@@ -55,24 +55,29 @@ async function usedStore(): Promise<{ path: string; identity: string }> {
   return { path, identity };
 }
 
-/** Names and bytes of a folder. The lock may be there: whoever looks must take it first. */
+/** Names and bytes of a folder, but for LMDB's own lock: it is made anew by whoever opens, and has nothing in it that is kept. */
 function contentOf(path: string): ReadonlyMap<string, string> {
-  const names = readdirSync(path).filter((name) => name !== 'lock');
+  const names = readdirSync(path).filter((name) => name !== 'lock.mdb');
   return new Map(names.map((name) => [name, readFileSync(join(path, name), 'base64')]));
 }
 
-async function refusalOf(path: string): Promise<LmdbStoreError> {
-  const before = existsSync(path) && statSync(path).isDirectory() ? contentOf(path) : undefined;
-  const error: unknown = await lmdbStore({ path })
-    .open()
-    ?.then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
+async function rejectionOf(opening: void | Promise<void>): Promise<unknown> {
+  return Promise.resolve(opening).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+}
+
+/** Opens what cannot be; gives what it says. What is there is not touched. */
+async function refusalOf(path: string): Promise<string> {
+  const seen = (): unknown => (statSync(path).isDirectory() ? contentOf(path) : readFileSync(path, 'base64'));
+  const before = seen();
+  const error = await rejectionOf(lmdbStore({ path }).open());
   expect(error).toBeInstanceOf(LmdbStoreError);
-  if (before !== undefined) expect(contentOf(path)).toEqual(before);
+  expect((error as LmdbStoreError).path).toBe(path);
   expect((error as LmdbStoreError).message).toContain(path);
-  return error as LmdbStoreError;
+  expect(seen()).toEqual(before);
+  return (error as LmdbStoreError).message;
 }
 
 describe('opening', () => {
@@ -128,26 +133,26 @@ describe('opening', () => {
   it.each(damages)('refuses a folder %s, says what to do, and touches nothing', async (_, damage, message) => {
     const { path } = await usedStore();
     await damage(path);
-    // LMDB's own lock file is made anew by whoever opens, and has nothing in it that is kept.
-    rmSync(join(path, 'lock.mdb'), { force: true });
-    const before = contentOf(path);
-    const error: unknown = await Promise.resolve(lmdbStore({ path }).open()).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(LmdbStoreError);
-    expect((error as Error).message).toMatch(message);
-    const after = new Map([...contentOf(path)].filter(([name]) => name !== 'lock.mdb'));
-    expect(after).toEqual(before);
+    expect(await refusalOf(path)).toMatch(message);
   });
 
   it('refuses a path that is a file', async () => {
     const path = newPath();
     writeFileSync(path, 'a file');
-    expect((await refusalOf(path)).message).toMatch(/it is a file/);
+    expect(await refusalOf(path)).toMatch(/it is a file; give a folder/);
   });
 
-  it('is what `listen` rejects with', async () => {
+  it('is what `listen` and `connect` reject with', async () => {
     const path = newPath();
     writeFileSync(path, 'a file');
-    await expect(listen(makeWorld().network.listener(PLACE), { store: lmdbStore({ path }) })).rejects.toBeInstanceOf(LmdbStoreError);
+    const { network } = makeWorld();
+    const refused = { store: lmdbStore({ path }) };
+    await expect(listen(network.listener(PLACE), refused)).rejects.toBeInstanceOf(LmdbStoreError);
+    const server = await listen(network.listener(PLACE));
+    onTestFinished(() => server.close());
+    await expect(connect(network.connector(PLACE), refused)).rejects.toBeInstanceOf(LmdbStoreError);
+    await turn();
+    expect(server.sessions.size).toBe(0);
   });
 });
 
@@ -168,10 +173,9 @@ describe('the lock', () => {
     const folder = newPath();
     const holder = runChild(script, { folder, effects: join(root, 'effects'), again: [], first: 1, count: 1_000_000, inFlight: 1 });
     await holder.line('open');
-    expect((await Promise.resolve(lmdbStore({ path: folder }).open()).catch((reason: unknown) => reason)) as Error).toMatchObject({
-      name: 'LmdbStoreError',
-      message: expect.stringContaining(`process ${holder.process.pid} has it in use`) as string,
-    });
+    const error = await rejectionOf(lmdbStore({ path: folder }).open());
+    expect(error).toMatchObject({ name: 'LmdbStoreError' });
+    expect((error as Error).message).toContain(`process ${holder.process.pid} has it in use`);
     holder.process.kill('SIGKILL');
     await holder.ended;
     await opened(folder);

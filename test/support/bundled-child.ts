@@ -2,9 +2,10 @@
  * Processes that tests start and kill by the hundred: their source is bundled once, so that each is at work within a tenth of a second.
  */
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -39,8 +40,19 @@ export interface RunningChild {
   line(prefix: string): Promise<string>;
 }
 
-export function runChild(script: string, options: object): RunningChild {
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+export function runChild(script: string, options: object | string): RunningChild {
+  return follow(spawn(process.execPath, [script, given(options)], { stdio: ['ignore', 'pipe', 'inherit'] }));
+}
+
+/** The same, and none of its files may grow beyond so many blocks (of 512 or 1,024 bytes: shells differ), as on a disk that is full. What it complains of is not shown. */
+export function runBoundedChild(script: string, options: object | string, maxBlocks: number): RunningChild {
+  const command = `ulimit -f ${maxBlocks}; exec "$0" "$@"`;
+  return follow(spawn('sh', ['-c', command, process.execPath, script, given(options)], { stdio: ['ignore', 'pipe', 'ignore'] }));
+}
+
+const given = (options: object | string): string => (typeof options === 'string' ? options : JSON.stringify(options));
+
+function follow(child: ChildProcessByStdio<null, Readable, null>): RunningChild {
   const lines: string[] = [];
   const waiting: { prefix: string; resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
   const reader = createInterface({ input: child.stdout });

@@ -1,6 +1,6 @@
 /**
  * Operations on an LMDB store, many at a time, until it is killed or has done all: admit, then the effect (a line in a file, synced), then seal, then the reply (a
- * line on stdout). At a marked step of a marked operation it kills itself. Started by test/stores/lmdb-crash.test.ts.
+ * line on stdout). Every fourth may be taken over. At a marked step of a marked operation it kills itself. Started by test/stores/lmdb-crash.test.ts.
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { lmdbStore } from '../../src/lmdb.ts';
@@ -22,7 +22,10 @@ export interface CrashOptions {
 
 export const keyOf = (operation: number): OperationKey => ({ scope: 'a'.repeat(64), caller: 'initiator', id: `operation-${operation}` });
 export const signatureOf = (operation: number): OperationSignature => ({ methodId: 7, args: Buffer.from(`arguments of ${operation}`) });
-export const outcomeOf = (operation: number): Uint8Array => Buffer.from(`outcome of ${operation}`);
+/** `by`: each process has its own, so that an outcome sealed anew is seen. */
+export const outcomeOf = (operation: number, by = 0): Uint8Array => Buffer.from(`${operation}-by-${by}`);
+/** It may run again where nobody knows what became of it. */
+export const isIdem = (operation: number): boolean => operation % 4 === 0;
 
 async function work({ folder, effects, again, first, count, inFlight, kill }: CrashOptions): Promise<void> {
   const store = lmdbStore({ path: folder });
@@ -34,16 +37,20 @@ async function work({ folder, effects, again, first, count, inFlight, kill }: Cr
   };
   const carryOut = async (operation: number): Promise<void> => {
     reach('before-admit', operation);
-    const admission = await store.admit(keyOf(operation), signatureOf(operation), { takeOver: false });
-    say(`${admission.state === 'started' ? 'admitted' : 'known'} ${operation} ${admission.state}`);
-    if (admission.state !== 'started') return;
+    const admission = await store.admit(keyOf(operation), signatureOf(operation), { takeOver: isIdem(operation) });
+    if (admission.state !== 'started') {
+      say(`known ${operation} ${admission.state}${admission.state === 'sealed' ? ` ${Buffer.from(admission.outcome).toString()}` : ''}`);
+      return;
+    }
+    say(`admitted ${operation}`);
     reach('after-admit', operation);
     writeSync(file, `${operation}\n`);
     fsyncSync(file);
     reach('after-effect', operation);
-    await store.seal(keyOf(operation), signatureOf(operation), outcomeOf(operation));
+    const outcome = outcomeOf(operation, process.pid);
+    await store.seal(keyOf(operation), signatureOf(operation), outcome);
     reach('after-seal', operation);
-    say(`replied ${operation}`);
+    say(`replied ${operation} ${Buffer.from(outcome).toString()}`);
     reach('after-reply', operation);
   };
   say(`open ${store.identity}`);

@@ -30,7 +30,9 @@ export class Writes {
   #committing: Batch | undefined = undefined;
   #timer: NodeJS.Timeout | undefined = undefined;
   #immediate: NodeJS.Immediate | undefined = undefined;
-  #idle: (() => void)[] = [];
+  /** Who waits for what gathers to be committed, or to fail, and for what is being committed. */
+  #settling: (() => void)[] = [];
+  #committingSettled: (() => void)[] = [];
   #failed = 0;
 
   constructor(database: Database) {
@@ -78,11 +80,14 @@ export class Writes {
     return flushed;
   }
 
-  /** Settles when nothing is under way any more; never rejects. */
+  /** Settles when what was written so far has been committed, or could not be; never rejects. What comes after is not waited for. */
   async idle(): Promise<void> {
-    if (this.#gathering.size > 0) this.#soon();
-    if (this.#gathering.size === 0 && this.#committing === undefined) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#gathering.size > 0) {
+      this.#soon();
+      await new Promise<void>((resolve) => this.#settling.push(resolve));
+    } else if (this.#committing !== undefined) {
+      await new Promise<void>((resolve) => this.#committingSettled.push(resolve));
+    }
   }
 
   #later(): void {
@@ -105,6 +110,8 @@ export class Writes {
     this.#gathering = new Map();
     this.#waiters = [];
     this.#committing = batch;
+    this.#committingSettled = this.#settling;
+    this.#settling = [];
     const commit = this.#database.commit(batch, waiters.length > 0);
     commit.then(
       () => this.#committed(waiters),
@@ -125,11 +132,12 @@ export class Writes {
   }
 
   #next(): void {
+    const settled = this.#committingSettled;
     this.#committing = undefined;
-    const isAwaited = this.#waiters.length > 0 || (this.#gathering.size > 0 && this.#idle.length > 0);
-    if (isAwaited) this.#soon();
+    this.#committingSettled = [];
+    if (this.#waiters.length > 0 || this.#settling.length > 0) this.#soon();
     else if (this.#gathering.size > 0) this.#later();
-    else for (const resolve of this.#idle.splice(0)) resolve();
+    for (const resolve of settled) resolve();
   }
 }
 
