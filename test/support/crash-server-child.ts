@@ -40,6 +40,7 @@ function dying(store: OperationStore): OperationStore {
       return store.identity;
     },
     durable: store.durable,
+    ...(store.retentionMs !== undefined && { retentionMs: store.retentionMs }),
     lookup: (key, signature) => store.lookup(key, signature),
     admit: around('before-admit', 'after-admit', (...given: Parameters<OperationStore['admit']>) => store.admit(...given)),
     seal: around('before-seal', 'after-seal', (...given: Parameters<OperationStore['seal']>) => store.seal(...given)),

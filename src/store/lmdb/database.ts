@@ -1,4 +1,5 @@
 /** The LMDB environment of one folder, as the store uses it: bytes under bytes, read at once, written in transactions. */
+import { statfsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
@@ -11,15 +12,20 @@ export interface RangeOptions {
 }
 
 const CLOSE_AFTER_FAILURE_MS = 500;
+/** Room on the disk that a commit must find: this much, and so many times its own bytes. */
+const RESERVE_BYTES = 4 * 1024 * 1024;
+const ROOM_PER_BYTE = 4;
 
 const bytesOf = (key: string): Buffer => Buffer.from(key, 'latin1');
 
 export class Database {
   readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #path: string;
   #hasFailed = false;
 
   /** `isReadOnly`: beside whoever has the folder in use. Throws what LMDB throws. */
   constructor(path: string, { isReadOnly = false } = {}) {
+    this.#path = path;
     // What is written together is put into one transaction here; LMDB's own grouping by turn would leave a promise that nobody can hear fail.
     this.#root = open<Buffer, Buffer>({
       path,
@@ -43,6 +49,7 @@ export class Database {
 
   /** Writes all of it or nothing; undefined removes. `isDurable`: settles when it is on disk, not when it is committed. */
   async commit(batch: ReadonlyMap<string, Uint8Array | undefined>, isDurable: boolean): Promise<void> {
+    this.#checkRoom(batch);
     try {
       await this.#root.batch(() => {
         for (const [key, value] of batch) {
@@ -56,6 +63,15 @@ export class Database {
       this.#hasFailed = true;
       throw await reasonOf(error);
     }
+  }
+
+  /** Throws where the disk is as good as full: LMDB's native code does not survive that every time, so it never gets there. */
+  #checkRoom(batch: ReadonlyMap<string, Uint8Array | undefined>): void {
+    let needed = RESERVE_BYTES;
+    for (const [key, value] of batch) needed += ROOM_PER_BYTE * (key.length + (value?.byteLength ?? 0));
+    const { bavail, bsize } = statfsSync(this.#path);
+    if (bavail * bsize < needed)
+      throw new Error(`no space left on device: ${this.#path} has ${bavail * bsize} bytes left, and ${needed} are kept free for a commit`);
   }
 
   async close(): Promise<void> {
