@@ -3,7 +3,7 @@ import { servedMethods } from './contract.ts';
 import type { ServedMethod } from './contract.ts';
 import type { Endpoint } from './driver/host.ts';
 import { ActorHost } from './machines/actor-host.ts';
-import { stockActor } from './machines/root.ts';
+import { RootKind } from './machines/root.ts';
 import { serverMachine } from './machines/server.ts';
 import { resolveGraceMs, resolveOptions } from './options.ts';
 import type { ListenOptions } from './options.ts';
@@ -18,7 +18,9 @@ import type { EndLease } from './session/store-lease.ts';
 import { memoryStore } from './store/memory.ts';
 import type { Link, Listener } from './transport/link.ts';
 
-export type ServerActor = ReturnType<typeof stockActor<typeof serverMachine>>;
+const servers = new RootKind<typeof serverMachine, Sessions>(serverMachine, {});
+
+export type ServerActor = ReturnType<(typeof servers)['make']>;
 
 type Listening<A> = Awaited<ReturnType<Listener<A>['listen']>>;
 
@@ -65,7 +67,7 @@ class Sessions {
     this.#terms = terms;
     this.#resumable = terms.resume === false ? undefined : new ResumableSessions(terms.resume.maxSessions);
     const { clock, inspect, log } = endpoint.options;
-    this.actor = stockActor(serverMachine, { id: 'server', input: undefined, clock });
+    this.actor = servers.make({ id: 'server', owner: this, input: undefined, clock });
     const host = new ActorHost(() => this.actor, {
       onError: (error) => log({ level: 'error', event: 'internal-error', message: 'an inspector threw', error }),
     });

@@ -1,12 +1,14 @@
 /**
- * Starts the actors there are few of (session, connection, server): stock XState actors, which may use `after` and whose refs
- * users get.
+ * Starts the actors there are few of (session, connection, server): stock XState actors, which may use `after` and whose refs users get. The machine with its actions
+ * is made once for each kind, since XState takes it apart anew each time; whose action it is, an action finds by the actor.
  */
 import { createActor } from 'xstate';
-import type { Actor, AnyActorRef, AnyStateMachine, InputFrom } from 'xstate';
+import type { Actor, AnyActorRef, AnyStateMachine, ContextFrom, EventFromLogic, InputFrom } from 'xstate';
 
-export interface StockActorOptions<M extends AnyStateMachine> {
+export interface RootActorOptions<M extends AnyStateMachine, Owner> {
   readonly id: string;
+  /** Whose actions the machine's are. */
+  readonly owner: Owner;
   readonly input: InputFrom<M>;
   /** Absent: the actor is the root of a system of its own. */
   readonly parent?: AnyActorRef | undefined;
@@ -14,11 +16,33 @@ export interface StockActorOptions<M extends AnyStateMachine> {
   readonly clock?: { setTimeout(callback: () => void, delayMs: number): unknown; clearTimeout(id: unknown): void } | undefined;
 }
 
-/** An actor of `machine`, whose actions are provided, not started yet. */
-export function stockActor<M extends AnyStateMachine>(machine: M, { id, input, parent, clock }: StockActorOptions<M>): Actor<M> {
-  const options: object = { id, input, ...(parent && { parent }), ...(clock && { clock }) };
-  // What the machine is, its actor's type says; that its options fit, StockActorOptions says.
-  return createActor(deafToChildren(machine), options) as unknown as Actor<M>;
+/** What an action is told beside its owner. */
+export interface ActionInfo<M extends AnyStateMachine> {
+  readonly context: ContextFrom<M>;
+  readonly event: EventFromLogic<M>;
+}
+
+/** A kind of actor: its machine, and what its named actions do for the actor's owner. */
+export class RootKind<M extends AnyStateMachine, Owner> {
+  readonly #machine: AnyStateMachine;
+  readonly #owners = new WeakMap<object, Owner>();
+
+  constructor(machine: M, actions: Readonly<Record<string, (owner: Owner, info: ActionInfo<M>) => void>>) {
+    const provided = Object.entries(actions).map(([name, act]) => [
+      name,
+      ({ self, ...info }: ActionInfo<M> & { readonly self: object }) => act(this.#owners.get(self) as Owner, info),
+    ]);
+    this.#machine = deafToChildren(machine.provide({ actions: Object.fromEntries(provided) as object }));
+  }
+
+  /** Not started yet. */
+  make({ id, owner, input, parent, clock }: RootActorOptions<M, Owner>): Actor<M> {
+    const options: object = { id, input, ...(parent && { parent }), ...(clock && { clock }) };
+    // What the machine is, the kind's type says; that the options fit, RootActorOptions says.
+    const actor = createActor(this.#machine, options) as unknown as Actor<M>;
+    this.#owners.set(actor, owner);
+    return actor;
+  }
 }
 
 /**

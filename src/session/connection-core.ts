@@ -11,7 +11,7 @@ import { Hold } from '../hold.ts';
 import { ActorHost } from '../machines/actor-host.ts';
 import { connectionMachine } from '../machines/connection.ts';
 import type { ConnectionEvent } from '../machines/connection.ts';
-import { stockActor } from '../machines/root.ts';
+import { RootKind } from '../machines/root.ts';
 import type { ResolvedTerms } from '../connection-options.ts';
 import { ConnectionHost } from './connection-host.ts';
 import type { Judgement } from '../driver/judgement.ts';
@@ -20,7 +20,7 @@ import type { Relay } from './relay.ts';
 import type { SessionCore } from './session-core.ts';
 import { Tether } from './tether.ts';
 
-export type ConnectionActor = ReturnType<typeof stockActor<typeof connectionMachine>>;
+export type ConnectionActor = ReturnType<RootKind<typeof connectionMachine, unknown>['make']>;
 export type ConnectionEnding = Exclude<ConnectionEvent, { type: 'opened' | 'joined' }>;
 /** How its session ends it. */
 export type SessionEnd = Omit<Extract<ConnectionEvent, { type: 'ended' }>, 'type'>;
@@ -38,6 +38,11 @@ export interface ConnectionCoreOptions {
 const CLOSED = 'closed';
 
 export class ConnectionCore {
+  static readonly #kind = new RootKind<typeof connectionMachine, ConnectionCore>(connectionMachine, {
+    noteEnding: (connection, { event }) => (connection.#ending = event as ConnectionEnding),
+    sayClose: (connection, { event }) => connection.#sayClose(event),
+    tearDown: (connection) => connection.#tearDown(),
+  });
   readonly core: SessionCore;
   readonly connectionId: number;
   readonly terms: ResolvedTerms;
@@ -75,14 +80,7 @@ export class ConnectionCore {
 
   #makeActor(): ConnectionActor {
     const { connectionId } = this;
-    const machine = connectionMachine.provide({
-      actions: {
-        noteEnding: ({ event }) => (this.#ending = event as ConnectionEnding),
-        sayClose: ({ event }) => this.#sayClose(event),
-        tearDown: () => this.#tearDown(),
-      },
-    });
-    return stockActor(machine, { id: `connection:${connectionId}`, input: { connectionId }, parent: this.core.actor });
+    return ConnectionCore.#kind.make({ id: `connection:${connectionId}`, owner: this, input: { connectionId }, parent: this.core.actor });
   }
 
   get isOpen(): boolean {

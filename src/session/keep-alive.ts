@@ -80,8 +80,10 @@ export class KeepAlive {
 
   awaitSilence(): void {
     const { clock, intervalMs } = this.#settings;
-    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#silenceMs < intervalMs });
-    // A clock that was set back must not make it wait longer than an interval, and one that counts in fractions not for none of the time.
+    // Heard in the future: the clock was set back, and nobody knows how long ago that was. A ping tells.
+    const isHeard = (): boolean => this.#silenceMs >= 0 && this.#silenceMs < intervalMs;
+    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: isHeard() });
+    // Such a clock must not make it wait longer than an interval, and one that counts in fractions not for none of the time.
     this.#timer = clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(1, Math.ceil(intervalMs - this.#silenceMs))));
   }
 

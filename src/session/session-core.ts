@@ -8,7 +8,7 @@ import { Counters } from '../driver/counters.ts';
 import { Series } from '../driver/series.ts';
 import { textOf } from '../errors.ts';
 import { ActorHost } from '../machines/actor-host.ts';
-import { stockActor } from '../machines/root.ts';
+import { RootKind } from '../machines/root.ts';
 import { sessionMachine } from '../machines/session.ts';
 import type { SessionEvent } from '../machines/session.ts';
 import type { ServedMethod } from '../contract.ts';
@@ -33,11 +33,26 @@ import { Facade } from './facade.ts';
 import type { Session, SessionStatus } from './session.ts';
 import type { SessionCoreOptions } from './session-options.ts';
 
-export type SessionActor = ReturnType<typeof stockActor<typeof sessionMachine>>;
+export type SessionActor = ReturnType<RootKind<typeof sessionMachine, unknown>['make']>;
 
 const NO_SCOPE = new Uint8Array(0);
 
 export class SessionCore {
+  static readonly #kind = new RootKind<typeof sessionMachine, SessionCore>(sessionMachine, {
+    dial: (core) => core.#dial(),
+    awaitDial: (core) => core.#awaitDial(),
+    greet: (core) => core.greeting.greet(),
+    begin: (core) => core.#begin(),
+    loseLink: (core, { event }) => core.#loseLink(event),
+    noteFailure: (core, { event }) => core.#noteFailure(event as Ending),
+    giveUpDial: (core) => core.#giveUpDial(),
+    cutSlowHandshake: (core) => (core.#ending = { type: 'slowHandshake' }),
+    noteGivenUp: (core) => core.#noteGivenUp(),
+    noteDeadline: (core) => (core.#ending = { type: 'deadline' }),
+    drain: (core, { context }) => core.#drain(context.graceMs),
+    noteEnding: (core, { event }) => core.#noteEnding(event as Ending),
+    end: (core) => core.#end(),
+  });
   readonly endpoint: Endpoint;
   readonly role: 'initiator' | 'acceptor';
   readonly services: ReadonlyMap<number, ServedMethod>;
@@ -262,27 +277,10 @@ export class SessionCore {
 
   #makeActor(): SessionActor {
     const { endpoint, role, parent, recoveryMs, waitForPeerMs = 0 } = this.#options;
-    const provided = sessionMachine.provide({
-      actions: {
-        dial: () => this.#dial(),
-        awaitDial: () => this.#awaitDial(),
-        greet: () => this.greeting.greet(),
-        begin: () => this.#begin(),
-        loseLink: ({ event }) => this.#loseLink(event),
-        noteFailure: ({ event }) => this.#noteFailure(event as Ending),
-        giveUpDial: () => this.#giveUpDial(),
-        cutSlowHandshake: () => (this.#ending = { type: 'slowHandshake' }),
-        noteGivenUp: () => this.#noteGivenUp(),
-        noteDeadline: () => (this.#ending = { type: 'deadline' }),
-        drain: ({ context }) => this.#drain(context.graceMs),
-        noteEnding: ({ event }) => this.#noteEnding(event as Ending),
-        end: () => this.#end(),
-      },
-    });
     const { clock, handshakeTimeoutMs } = endpoint.options;
     const id = `session:${toHex(endpoint.options.random.bytes(8))}`;
     const input = { role, handshakeTimeoutMs, recoveryMs, waitForPeerMs };
-    return stockActor(provided, { id, input, parent, clock: parent === undefined ? clock : undefined });
+    return SessionCore.#kind.make({ id, owner: this, input, parent, clock: parent === undefined ? clock : undefined });
   }
 
   /** The first reason stands, unless the peer breaks a rule while the session closes: it is told. */

@@ -1,7 +1,7 @@
 /** What a session at work is made with. */
 import type { ServedMethod } from '../contract.ts';
 import type { Endpoint } from '../driver/host.ts';
-import type { stockActor } from '../machines/root.ts';
+import type { RootActorOptions } from '../machines/root.ts';
 import type { Dialer } from './dialer.ts';
 import type { ResumableSessions } from './resumable-sessions.ts';
 import type { SessionCore } from './session-core.ts';
@@ -21,7 +21,7 @@ export interface SessionCoreOptions {
   /** What an acceptor's peers may come back to. */
   readonly resumable?: ResumableSessions;
   /** The server's actor, above the sessions of a listening side. */
-  readonly parent?: Parameters<typeof stockActor>[1]['parent'];
+  readonly parent?: RootActorOptions<never, never>['parent'];
   /** What users hold of this session. */
   readonly facade: (core: SessionCore) => Session;
   /** Its first handshake is done, or the peer that it resumed by has begun anew: it has an id. */

@@ -72,6 +72,10 @@ export interface OperationStore {
   fence(scope: string, series: string, dial: number): MaybePromise<void>;
   /** Settles once the outcome is as durable as the store gets, or as `options` ask for. The first seal is final (op.seal). */
   seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array, options?: SealOptions): MaybePromise<void>;
+  /**
+   * The operation has ended here without an outcome. Also when this rejects: a store of several processes then renews its claim no more, so that nobody waits for
+   * ever for an operation that is `live` only because its end could not be written.
+   */
   release(key: OperationKey, reason: ReleaseReason): MaybePromise<void>;
   /** op.ack: forgets the numbers of a series up to and including `upTo`. */
   forget(scope: string, caller: 'initiator' | 'acceptor', series: string, upTo: number): MaybePromise<void>;

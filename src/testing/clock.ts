@@ -31,6 +31,11 @@ export class SimulatedClock {
     return this.#timers.size;
   }
 
+  /** When the next timer is due; undefined: none is set. */
+  get nextDeadlineMs(): number | undefined {
+    return this.#nextTimer()?.dueMs;
+  }
+
   /** A delay that is not a positive number counts as 0: the next step of the clock runs it. */
   setTimeout(run: () => void, delayMs: number): unknown {
     const order = ++this.#lastOrder;

@@ -16,8 +16,8 @@ export interface PipeWeather {
   readonly closeTimers: LinkTimers;
   /** Milliseconds until what is sent now arrives. */
   delayMs(): number;
-  /** Held: everything is kept for later. Silent: what would arrive is lost, and nobody is told. */
-  deliveries(): 'flowing' | 'held' | 'silent';
+  /** What arrives at this end now. Held: everything is kept for later. Silent: it is lost, and nobody is told. */
+  deliveries(target: MemoryLink): 'flowing' | 'held' | 'silent';
   /** Runs a job soon, never within the call, in order. */
   defer(job: () => void): void;
   /** A payload goes in. False: it is lost, and the link will be. */
@@ -99,7 +99,7 @@ class Pipe {
   #run(): void {
     if (this.#state === 'dead') return;
     this.#state = 'idle';
-    const deliveries = this.#weather.deliveries();
+    const deliveries = this.#weather.deliveries(this.#target);
     if (deliveries === 'held' || !this.#target.isOpened) return;
     const due = this.#takeDue();
     if (deliveries === 'silent' && due.length > 0) {

@@ -41,6 +41,17 @@ describe.each(SIDES)('the %s', (side) => {
     expect([session.status, accepted.status]).toEqual(['connected', 'connected']);
   });
 
+  it('[session.keepalive] notices a dead link in time though the wall clock was set back', async () => {
+    const { clock, network, session, accepted } = await peersWith(side, KEEP_ALIVE, { resume: false });
+    const now = clock.now.bind(clock);
+    clock.now = () => now() - 3_600_000;
+    network.silence();
+    await clock.advance(1_400);
+    expect((side === 'initiator' ? session : accepted).status).toBe('closed');
+    network.speak();
+    network.cut();
+  });
+
   it('[session.keepalive] sends none as long as anything comes in', async () => {
     const peers = await peersWith(side, KEEP_ALIVE);
     const mine = side === 'initiator' ? peers.session : peers.accepted;
