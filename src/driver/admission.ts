@@ -162,10 +162,18 @@ function admitToStore(operation: LiveOperation, input: unknown): void {
     operation.actor.send(ADMITTED);
     return;
   }
+  operation.admission = 'under way';
   settle(
     () => host.endpoint.store.admit(identity.key, operation.signature, admitOptions(operation)),
-    (admission) => onAdmission(operation, identity, admission),
-    (error) => refuseByStore(operation, 'admit', error),
+    (admission) => {
+      operation.admission = 'none';
+      onAdmission(operation, identity, admission);
+    },
+    (error) => {
+      operation.admission = 'none';
+      refuseByStore(operation, 'admit', error);
+      operation.admissionCameLate();
+    },
   );
 }
 
@@ -187,6 +195,8 @@ function onAdmission(operation: LiveOperation, identity: OperationIdentity, admi
     admitToStore(operation, operation.input);
   } else if (isWaiting(operation)) {
     onKnown(operation, identity, admission);
+  } else {
+    operation.admissionCameLate();
   }
 }
 

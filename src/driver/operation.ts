@@ -79,6 +79,10 @@ export class LiveOperation {
   /** What the server lets its callers know of an accident (`exposeErrors`). */
   #endingDetail: string | undefined = undefined;
   #responseMetadata: MetadataBuilder | undefined = undefined;
+  /** Whether the store has been asked to admit it and has not answered. */
+  admission: 'none' | 'under way' = 'none';
+  /** Lets those go on who ask for the same id once what is on its way to the store has arrived. */
+  #letOthersGoOn: (() => void) | undefined = undefined;
   /** Where it was called: its store, options and counters. They outlive the session. */
   readonly host: DriverHost;
 
@@ -256,7 +260,7 @@ export class LiveOperation {
   release(reason: ReleaseReason): void {
     const { identity } = this;
     if (identity === undefined || !this.isAdmittedToStore) return;
-    const released = identity.space.beginRelease(identity.id, identity.series);
+    const released = this.#letOthersGoOn ?? identity.space.beginRelease(identity.id, identity.series);
     settle(
       () => this.host.endpoint.store.release(identity.key, reason),
       released,
@@ -267,8 +271,15 @@ export class LiveOperation {
     );
   }
 
+  /** The store has answered about an operation that had ended by then, and has nothing to be released. */
+  admissionCameLate(): void {
+    this.#letOthersGoOn?.();
+  }
+
   forget(): void {
     const { identity } = this;
+    // The store will admit it all the same: until that is undone, whoever looks it up would take it for abandoned.
+    if (identity !== undefined && this.admission === 'under way') this.#letOthersGoOn = identity.space.beginRelease(identity.id, identity.series);
     if (identity !== undefined) identity.space.remove(identity.id, identity.series);
     this.host.settled();
   }

@@ -241,6 +241,34 @@ describe('a cancel at the callee', () => {
     expect(peers.answers).toEqual(['1: cancelled', '1: value', '3: value']);
   });
 
+  it('[cancel.callee] [op.released] who asks again while the store still admits what was cancelled waits for its release, and is not told that its owner was lost', async () => {
+    await using peers = await operationPeers();
+    const { owner, one } = await bringTo('admitting', peers, { policy: 'volatile', waits: false });
+    owner.cancel();
+    await peers.settle();
+    const again = one.ask('volatile', 'x');
+    await peers.settle();
+    expect(peers.store.asked).toEqual(['lookup', 'admit']);
+    peers.store.letGo('admit');
+    expect(await again.ended).toMatchObject({ kind: 'indeterminate', reason: 'released' });
+    expect(peers.runs).toEqual([]);
+    expect(peers.store.asked).toEqual(['lookup', 'admit', 'release', 'lookup']);
+  });
+
+  it('[cancel.callee] [op.store-failure] who asks again while that admission fails goes on after it', async () => {
+    await using peers = await operationPeers({ handlers: { volatile: () => 'done' } });
+    const { owner, one } = await bringTo('admitting', peers, { policy: 'volatile', waits: false });
+    owner.cancel();
+    await peers.settle();
+    const again = one.ask('volatile', 'x');
+    peers.store.fail('admit');
+    peers.store.letGo('admit');
+    await peers.settle();
+    peers.store.mend('admit');
+    expect([await again.ended, peers.store.count('admit')]).toMatchObject([{ kind: 'unavailable' }, 2]);
+    expect(await one.ask('volatile', 'x').ended).toEqual({ value: 'done' });
+  });
+
   it('[cancel.callee] while the arguments are being validated ends it: it is neither admitted nor run', async () => {
     const validated: ((result: { value: unknown }) => void)[] = [];
     const validate = () => new Promise<{ value: unknown }>((resolve) => validated.push(resolve));
