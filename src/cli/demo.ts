@@ -1,6 +1,7 @@
 /** `statewire demo`: its arguments, its output and its exit code. The work is demo-run.ts's. */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { wholeNumber } from './arguments.ts';
 import { runDemo } from './demo-run.ts';
 import { ExitCode, InputError, UsageError } from './exit.ts';
 import { UNLISTED_OPENING_CENTS } from './expected.ts';
@@ -81,13 +82,6 @@ function readArguments(args: readonly string[]): DemoArguments {
   const cuts = wholeNumber('cuts', values.cuts ?? String(calm ? 0 : DEFAULT_CUTS), { least: 0, most: MOST_CUTS });
   const kills = wholeNumber('kills', values.kills ?? String(calm ? 0 : DEFAULT_KILLS), { least: 0, most: MOST_KILLS });
   return { ...values, clients, seed, cuts, kills };
-}
-
-function wholeNumber(name: string, text: string, { least, most }: { least: number; most: number }): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= least && value <= most))
-    throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
-  return value;
 }
 
 /** Runs the command and gives its exit code. Throws UsageError and InputError, and what stopped the run. */

@@ -6,6 +6,7 @@ import { ExitCode, InputError, InterruptedError, UsageError } from './exit.ts';
 const HELP = `statewire <command> [options]
 
   demo         a bank over TCP charges 1,000 orders while links are cut and it is killed, and streams them through channels; all is checked
+  simulate     clients and servers on a network that fails, in processes that die, all decided by a seed: is every rule kept?
   store        what is in the folder of an lmdbStore: statewire store <path> ls|show|sweep
 
   --help       print this; after a command: its options
@@ -25,6 +26,8 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   switch (command) {
     case 'demo':
       return (await import('./demo.ts')).demo(rest, signal);
+    case 'simulate':
+      return (await import('./simulate.ts')).simulateSeeds(rest, signal);
     case 'store':
       return (await import('./store.ts')).store(rest, signal);
     case '--help':
