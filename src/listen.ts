@@ -5,8 +5,8 @@ import type { Endpoint } from './driver/host.ts';
 import { ActorHost } from './machines/actor-host.ts';
 import { RootKind } from './machines/root.ts';
 import { serverMachine } from './machines/server.ts';
-import { resolveGraceMs, resolveOptions } from './options.ts';
-import type { ListenOptions } from './options.ts';
+import { resolveCapacity, resolveGraceMs, resolveOptions } from './options.ts';
+import type { Capacity, ListenOptions } from './options.ts';
 import { resolveResume } from './recovery-options.ts';
 import type { ResolvedResume } from './recovery-options.ts';
 import { SessionCore } from './session/session-core.ts';
@@ -33,10 +33,14 @@ export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}
   const options = resolveOptions(given, 'listen');
   const resume = resolveResume(given.resume);
   if (given.onSession !== undefined && typeof given.onSession !== 'function') throw new TypeError('options.onSession must be a function');
+  const capacity = resolveCapacity(given);
   const services = servedMethods(options.services);
   const store = options.store ?? memoryStore({ clock: options.clock });
   const endStore = await leaseStore(store, options);
-  const sessions = new Sessions({ options, store, resume: resume !== false }, { services, resume, onSession: given.onSession ?? (() => {}) });
+  const sessions = new Sessions(
+    { options, store, resume: resume !== false },
+    { services, resume, capacity, onSession: given.onSession ?? (() => {}) },
+  );
   try {
     const listening = await listener.listen((link) => sessions.accept(link), { maxPayload: options.maxPayload });
     return new Server(listening, sessions, endStore);
@@ -50,6 +54,7 @@ export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}
 interface SessionTerms {
   readonly services: ReadonlyMap<number, ServedMethod>;
   readonly resume: ResolvedResume | false;
+  readonly capacity: Capacity;
   readonly onSession: (session: Session) => void;
 }
 
@@ -61,6 +66,11 @@ class Sessions {
   readonly #terms: SessionTerms;
   readonly #resumable: ResumableSessions | undefined;
   readonly #cores = new Set<SessionCore>();
+  /** Those of them whose handshake is not done. */
+  readonly #handshaking = new Set<SessionCore>();
+  /** Whether it has been said that links are refused. */
+  #flood: 'none' | 'told' = 'none';
+  refusedLinks = 0;
 
   constructor(endpoint: Endpoint, terms: SessionTerms) {
     this.#endpoint = endpoint;
@@ -81,21 +91,44 @@ class Sessions {
       link.abort(new Error('the server is closing'));
       return;
     }
-    const { services, resume } = this.#terms;
+    const { services, resume, capacity } = this.#terms;
+    if (this.#handshaking.size >= capacity.maxHandshakes) {
+      this.#refuse(link);
+      return;
+    }
     const core = new SessionCore({
       endpoint: this.#endpoint,
       role: 'acceptor',
       services,
       recoveryMs: resume === false ? 0 : resume.ttlMs,
       ...(this.#resumable && { resumable: this.#resumable }),
+      hasRoom: () => this.connected.size < capacity.maxSessions,
       parent: this.actor,
       facade: (made) => new Session(made),
       onConnected: (made) => this.#connected(made),
       onClosed: (made) => this.#closed(made),
     });
     this.#cores.add(core);
+    this.#handshaking.add(core);
     core.start();
     core.linkUp(link);
+  }
+
+  /** session.capacity: it costs nothing but its socket. */
+  #refuse(link: Link): void {
+    const { maxHandshakes } = this.#terms.capacity;
+    link.abort(new Error(`${maxHandshakes} peers are in their handshake already (maxHandshakes)`));
+    this.refusedLinks++;
+    // Once, until there was room again: a flood of links is not to become one of lines.
+    if (this.#flood === 'told') return;
+    this.#flood = 'told';
+    const message = `links are cut: ${maxHandshakes} peers are in their handshake already (maxHandshakes)`;
+    this.#endpoint.options.log({ level: 'warn', event: 'links-refused', message, refused: this.refusedLinks });
+  }
+
+  #handshakeOver(core: SessionCore): void {
+    this.#handshaking.delete(core);
+    this.#flood = 'none';
   }
 
   async close(graceMs: number): Promise<void> {
@@ -106,6 +139,7 @@ class Sessions {
 
   #connected(core: SessionCore): void {
     const { facade } = core;
+    this.#handshakeOver(core);
     this.connected.set(facade.id, facade);
     try {
       this.#terms.onSession(facade);
@@ -115,6 +149,7 @@ class Sessions {
   }
 
   #closed(core: SessionCore): void {
+    this.#handshakeOver(core);
     this.#cores.delete(core);
     this.connected.delete(core.facade.id);
   }
@@ -140,6 +175,11 @@ export class Server<A = unknown> {
   /** Connected sessions by id; an entry leaves when its session ends. */
   get sessions(): ReadonlyMap<string, Session> {
     return this.#sessions.connected;
+  }
+
+  /** Links that were cut at once because too many peers were in their handshake (session.capacity). */
+  get refusedLinks(): number {
+    return this.#sessions.refusedLinks;
   }
 
   /** The root of the server's actor system, an ordinary XState actor ref. */

@@ -112,6 +112,10 @@ export interface ConnectOptions extends PeerOptions {
 export interface ListenOptions extends PeerOptions {
   /** How sessions wait for a peer that has lost its link; false: they end with it (session.outlives-link). */
   readonly resume?: ResumeOptions | false | undefined;
+  /** Links whose peer has not finished its handshake; one that comes beyond them is cut at once (session.capacity). Default 1,024. */
+  readonly maxHandshakes?: number | undefined;
+  /** Sessions there may be, with a link or without; a hello that would begin one more is refused (session.capacity). Default 100,000. */
+  readonly maxSessions?: number | undefined;
   /** Told of every session once its handshake is done. */
   readonly onSession?: ((session: Session) => void) | undefined;
 }
@@ -155,6 +159,10 @@ const COUNTS = {
   maxInitialCredit: { fallback: 65_536, least: 0, most: LARGEST_COUNT },
   maxPayload: { fallback: 16 * 1024 * 1024, least: HANDSHAKE_MAX_PAYLOAD, most: LARGEST_MAX_PAYLOAD },
   handshakeTimeoutMs: { fallback: 10_000, least: 1, most: LARGEST_DELAY_MS },
+} satisfies Record<string, Range>;
+const CAPACITY = {
+  maxHandshakes: { fallback: 1_024, least: 1, most: LARGEST_COUNT },
+  maxSessions: { fallback: 100_000, least: 1, most: LARGEST_COUNT },
 } satisfies Record<string, Range>;
 const KEEP_ALIVE = {
   intervalMs: { fallback: 15_000, least: 1, most: LARGEST_DELAY_MS },
@@ -243,7 +251,7 @@ const PEER_OPTIONS = [
   ...['services', 'store', 'retry', 'handlerTimeoutMs', 'credentials', 'authenticate', 'onHandlerError', 'exposeErrors', 'log', 'middleware'],
   ...['clock', 'random', 'inspect', 'keepAlive', 'onConnection', 'resume'],
 ];
-const OWN_OPTIONS = { connect: ['scope', 'reconnect', 'waitForPeerMs'], listen: ['onSession'] } as const;
+const OWN_OPTIONS = { connect: ['scope', 'reconnect', 'waitForPeerMs'], listen: ['onSession', 'maxHandshakes', 'maxSessions'] } as const;
 
 /** Which side's options they are. */
 export type Side = keyof typeof OWN_OPTIONS;
@@ -281,6 +289,19 @@ export function resolveOptions(given: PeerOptions, side: Side): ResolvedOptions 
     clock: having('clock', given.clock, ['now', 'setTimeout', 'clearTimeout']) ?? platformClock,
     random: having('random', given.random, ['number', 'bytes']) ?? platformRandom,
     inspect: observer(given.inspect),
+  };
+}
+
+/** What a listening side bears (session.capacity). */
+export interface Capacity {
+  readonly maxHandshakes: number;
+  readonly maxSessions: number;
+}
+
+export function resolveCapacity({ maxHandshakes, maxSessions }: { readonly maxHandshakes?: unknown; readonly maxSessions?: unknown }): Capacity {
+  return {
+    maxHandshakes: within(CAPACITY.maxHandshakes, 'options.maxHandshakes', maxHandshakes),
+    maxSessions: within(CAPACITY.maxSessions, 'options.maxSessions', maxSessions),
   };
 }
 

@@ -130,6 +130,8 @@ export class Greeting {
       this.refuse(verdict.reason);
     } else if (verdict?.type === 'resume') {
       core.merge(verdict.core, agreement);
+    } else if (verdict?.earlier === undefined && this.#options.hasRoom?.() === false) {
+      this.refuse('there are as many sessions as this side bears (session.capacity)');
     } else {
       verdict?.earlier?.peerClosed('replaced by a fresh session');
       core.agreed(agreement, agreement.resumable && sessions !== undefined);

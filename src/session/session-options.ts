@@ -20,6 +20,8 @@ export interface SessionCoreOptions {
   readonly dialer?: Dialer;
   /** What an acceptor's peers may come back to. */
   readonly resumable?: ResumableSessions;
+  /** Whether a listening side bears one session more (session.capacity). */
+  readonly hasRoom?: () => boolean;
   /** The server's actor, above the sessions of a listening side. */
   readonly parent?: RootActorOptions<never, never>['parent'];
   /** What users hold of this session. */

@@ -49,7 +49,7 @@ describe('a crash', () => {
     await clock.advance(5);
     expect(await durable).toEqual({ state: 'started' });
     expect(store.admit({ ...KEY, id: 'other' }, SIGNATURE, { ...ONCE, durable: false })).toEqual({ state: 'started' });
-    store.seal(KEY, SIGNATURE, OUTCOME, { durable: false });
+    void store.seal(KEY, SIGNATURE, OUTCOME, { durable: false });
     process.kill();
     disk.crash();
     const { store: next } = open();
@@ -62,7 +62,7 @@ describe('a crash', () => {
   it('[resume.unknown] of a process with a store in memory leaves nothing, and another identity', () => {
     const { disk, open } = diskOf('memory');
     const { process, store } = open();
-    store.admit(KEY, SIGNATURE, ONCE);
+    void store.admit(KEY, SIGNATURE, ONCE);
     const before = store.identity;
     process.kill();
     disk.crash();
