@@ -2,8 +2,9 @@
 import { listen } from 'statewire';
 import type { Session } from 'statewire';
 import { tcp } from 'statewire/tcp';
-import type { SoakClient, SoakPeer } from './caller.ts';
-import { Soak } from './contract.ts';
+import type { TrialClient } from '../../../src/testing/trial/calling.ts';
+import type { SoakPeer } from './caller.ts';
+import { Trial } from '../../../src/testing/trial/contract.ts';
 import { watchRuntime } from './left-over.ts';
 import { soakService } from './service.ts';
 import { LIMITS } from './settings.ts';
@@ -18,7 +19,7 @@ const { store, dispose } = await makeStore(storeKind);
 const side = new Side({ role: 'acceptor', seed, intents, atOnce, store });
 const service = soakService(side.records, seed);
 /** Of sessions whose standing connections are not all open yet. */
-const opening = new Map<Session, { -readonly [K in keyof SoakPeer['clients']]?: SoakClient }>();
+const opening = new Map<Session, { -readonly [K in keyof SoakPeer['clients']]?: TrialClient }>();
 
 const server = await listen(tcp({ port: 0 }), {
   ...LIMITS,
@@ -30,10 +31,10 @@ const server = await listen(tcp({ port: 0 }), {
     const place = request.metadata.get('place');
     if (place !== 'first' && place !== 'second') return;
     const clients = opening.get(request.session);
-    if (clients !== undefined) clients[place] = connection.client(Soak);
+    if (clients !== undefined) clients[place] = connection.client(Trial);
   },
   onSession: (session) => {
-    opening.set(session, { root: session.client(Soak) });
+    opening.set(session, { root: session.client(Trial) });
   },
 });
 

@@ -3,19 +3,19 @@
  * else can know: values, and the items of streams.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { channel, release, RpcError } from 'statewire';
-import type { CallOptions, Client, Connection, Rx, Session, Tx } from 'statewire';
-import { itemAt, Soak, sumOf, valueOf } from './contract.ts';
-import type { Answer, Failure, SumTask, Task, TicksTask } from './contract.ts';
+import { release, RpcError } from 'statewire';
+import type { CallOptions, Connection, Session } from 'statewire';
+import { nameOf, startCall } from '../../../src/testing/trial/calling.ts';
+import type { TrialClient } from '../../../src/testing/trial/calling.ts';
+import { expectedValue, Trial } from '../../../src/testing/trial/contract.ts';
+import type { Answer, Failure } from '../../../src/testing/trial/contract.ts';
 import type { Asking, Intent } from './plan.ts';
 import type { Records } from './records.ts';
-
-export type SoakClient = Client<typeof Soak>;
 
 /** A session with the clients of its standing connections. */
 export interface SoakPeer {
   readonly session: Session;
-  readonly clients: Readonly<Record<'root' | 'first' | 'second', SoakClient>>;
+  readonly clients: Readonly<Record<'root' | 'first' | 'second', TrialClient>>;
 }
 
 export class Caller {
@@ -53,7 +53,7 @@ export class Caller {
       return;
     }
     const { closesUnder, givingUpMs } = intent.askings[index] as Asking;
-    const client = connection.client(Soak);
+    const client = connection.client(Trial);
     const called = this.#call(client, intent, index);
     if (closesUnder) await sleep(givingUpMs);
     else await called;
@@ -61,7 +61,7 @@ export class Caller {
     await called;
   }
 
-  async #call(client: SoakClient, intent: Intent, index: number): Promise<void> {
+  async #call(client: TrialClient, intent: Intent, index: number): Promise<void> {
     const { n, operationId } = intent;
     const { givingUp, givingUpMs } = intent.askings[index] as Asking;
     const abort = givingUp === 'aborted' ? new AbortController() : undefined;
@@ -72,7 +72,11 @@ export class Caller {
       timeoutMs: givingUp === 'timeout' ? givingUpMs : undefined,
       onResponseMetadata: () => this.#records.answered(n, index),
     };
-    const { answer, stream } = this.#start(client, intent, options);
+    const watch = {
+      breach: (_rule: string, sentence: string) => this.#records.breach(sentence),
+      restarted: () => void this.#records.streamRestarts++,
+    };
+    const { answer, stream } = startCall({ client, options, watch }, intent);
     try {
       await answer.then(
         (value) => this.#gotValue(intent, index, value),
@@ -81,63 +85,6 @@ export class Caller {
       if (stream !== undefined) this.#records.streamEnded(n, await stream);
     } finally {
       clearTimeout(timer);
-    }
-  }
-
-  #start(client: SoakClient, intent: Intent, options: CallOptions): { answer: Promise<Answer>; stream?: Promise<string> } {
-    const { method, n, does, handlerMs, items, credit } = intent;
-    const task: Task = { n, does, ms: handlerMs };
-    switch (method) {
-      case 'sum':
-      case 'sumIdem': {
-        const [tx, numbers] = channel<number>({ credit });
-        const answer = client[method]({ ...task, numbers } satisfies SumTask, options);
-        return { answer, stream: this.#feed(tx, intent) };
-      }
-      case 'ticks':
-      case 'ticksIdem': {
-        const [out, rx] = channel<number>({ credit });
-        const answer = client[method]({ ...task, count: items, out } satisfies TicksTask, options);
-        return { answer, stream: this.#drain(rx, intent) };
-      }
-      case 'volatile':
-      case 'idem':
-      case 'persist':
-      case 'persistIdem':
-        return { answer: client[method](task, options) };
-    }
-  }
-
-  /** Says how it ended: `closed`, or the error that stopped it. Begins again where it is told to (resume.rebind). */
-  async #feed(tx: Tx<number>, { n, items }: Intent): Promise<string> {
-    for (;;) {
-      try {
-        for (let index = 0; index < items; index++) await tx.send(itemAt(n, index));
-        tx.close();
-        return 'closed';
-      } catch (error) {
-        const why = nameOf(error);
-        if (why !== 'connection-closed:restarted') return why;
-        this.#records.streamRestarts++;
-      }
-    }
-  }
-
-  async #drain(rx: Rx<number>, { n, items }: Intent): Promise<string> {
-    for (;;) {
-      let index = 0;
-      try {
-        for await (const item of rx) {
-          if (item !== itemAt(n, index)) this.#records.breach(`intent ${n}: item ${index} of its stream is ${item}, not ${itemAt(n, index)}`);
-          index++;
-        }
-        if (index !== items) this.#records.breach(`intent ${n}: its stream looks complete with ${index} of ${items} items`);
-        return 'complete';
-      } catch (error) {
-        const why = nameOf(error);
-        if (why !== 'connection-closed:restarted') return why;
-        this.#records.streamRestarts++;
-      }
     }
   }
 
@@ -155,20 +102,8 @@ export class Caller {
   }
 }
 
-function expectedValue({ method, n, items }: Intent): number {
-  if (method.startsWith('sum')) return sumOf(n, items);
-  return method.startsWith('ticks') ? items : valueOf(n);
-}
-
-/** The kind of an error, with its reason where it has one. A channel's reset has the peer's reason as its data. */
-function nameOf(error: unknown): string {
-  if (!(error instanceof RpcError)) return `no RpcError: ${String(error)}`;
-  const reason = error.reason ?? (error.kind === 'channel-reset' ? (error.data as string | undefined) : undefined);
-  return reason === undefined ? error.kind : `${error.kind}:${reason}`;
-}
-
 /** Closed by hand, or by letting go of it (liveness.last-drop), which closes nothing while a call is pending. */
-async function closeOrRelease(connection: Connection, client: SoakClient): Promise<void> {
+async function closeOrRelease(connection: Connection, client: TrialClient): Promise<void> {
   if (connection.id % 4 < 2) {
     await connection.close();
   } else {

@@ -1,5 +1,6 @@
 /** Judges a soak: every call against the table of outcomes, and what was left over. One sentence for each breach. */
-import { isAllowed, isOwn, policyOf, wrongRuns, wrongStream } from './outcomes.ts';
+import { hasChannels, policyOf } from '../../../src/testing/trial/contract.ts';
+import { isAllowed, isOwn, wrongRuns, wrongStream } from './outcomes.ts';
 import { planIntent } from './plan.ts';
 import type { Intent, Role } from './plan.ts';
 import { MOST_ASKINGS } from './records.ts';
@@ -65,8 +66,7 @@ export class Judge {
             intent,
             `call ${index} has the outcome of run ${data.answerRuns[n * MOST_ASKINGS + index]}, and its handler's was ${served.lastRuns[n]}`,
           );
-    const hasChannel = policyOf(intent).endsWith('channels');
-    if (hasChannel) {
+    if (hasChannels(intent)) {
       const name = `${intent.method}: ${stream}`;
       this.#judged.streams[name] = (this.#judged.streams[name] ?? 0) + 1;
       if (data.streams[n] === NEVER_SETTLED) this.#complain(intent, "the caller's end of its channel never came to an end");

@@ -5,7 +5,7 @@
  */
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { randomOf } from './plan.ts';
+import { SeededRandom } from 'statewire/testing';
 
 const KINDS = ['both', 'dialling side first', 'listening side first', 'within a payload', 'after a silence', 'late bytes'] as const;
 const IN_HANDSHAKE = 'in the handshake';
@@ -148,7 +148,8 @@ class Wire {
 
 /** Listens on a free port and passes what comes to `targetPort`, both on 127.0.0.1. */
 export async function cuttingProxy(targetPort: number, seed: number): Promise<CuttingProxy> {
-  const random = randomOf(seed);
+  const dice = new SeededRandom(seed);
+  const random = () => dice.number();
   const cuts = Object.fromEntries([...KINDS, IN_HANDSHAKE].map((kind) => [kind, 0])) as Cuts;
   const wires = new Set<Wire>();
   let isCalm = false;

@@ -1,10 +1,8 @@
 /** Which outcomes a call may have, from docs/protocol.md. Both processes live through the soak, so their stores forget nothing. */
-import { Soak } from './contract.ts';
-import type { MethodName } from './contract.ts';
+import { policyOf, Trial } from '../../../src/testing/trial/contract.ts';
+import type { Policy } from '../../../src/testing/trial/contract.ts';
 import { isSteady, isSteadyAsking } from './plan.ts';
 import type { Intent } from './plan.ts';
-
-type Policy = 'volatile' | 'idem' | 'persist' | 'persist + idem' | 'volatile, channels' | 'idem, channels';
 
 interface Row {
   /** Besides the handler's own outcome, a value or `user`. */
@@ -42,25 +40,12 @@ const TABLE: Readonly<Record<Policy, Row>> = {
   'idem, channels': { always: NONE, thrown: ['cancelled:handler-failed'], otherGaveUp: NONE, runs: 'at least once', mostRuns: Infinity },
 };
 
-const POLICIES: Readonly<Record<MethodName, Policy>> = {
-  volatile: 'volatile',
-  idem: 'idem',
-  persist: 'persist',
-  persistIdem: 'persist + idem',
-  sum: 'volatile, channels',
-  ticks: 'volatile, channels',
-  sumIdem: 'idem, channels',
-  ticksIdem: 'idem, channels',
-};
-
-export const policyOf = ({ method }: Intent): Policy => POLICIES[method];
-
 /** Whether it is an outcome that a handler gave. */
 export const isOwn = (outcome: string): boolean => outcome === 'value' || outcome === 'user';
 
 /** outcome.closing: which of the two depends on whether it was handed to a link. */
 function closedUnder({ method }: Intent): readonly string[] {
-  return Soak.methods[method].idem ? ['connection-closed:closed'] : ['connection-closed:closed', 'indeterminate:closed'];
+  return Trial.methods[method].idem ? ['connection-closed:closed'] : ['connection-closed:closed', 'indeterminate:closed'];
 }
 
 /** `stream`: how the caller's end of the channel ended. */

@@ -2,7 +2,10 @@
  * What is called, how and when, said by a seed alone: both processes, and whoever checks them, plan the same intent from its number. An intent is one
  * operation; it is asked for once or, as a duplicate, twice.
  */
-import type { Behaviour, MethodName } from './contract.ts';
+import { SeededRandom } from 'statewire/testing';
+import type { Weighted } from 'statewire/testing';
+import { hasChannels } from '../../../src/testing/trial/contract.ts';
+import type { Behaviour, MethodName, TrialCall } from '../../../src/testing/trial/contract.ts';
 
 export type Role = 'initiator' | 'acceptor';
 /** The root connection, one of the two virtual ones that stand the whole time, or one that is opened for the call alone. */
@@ -21,33 +24,13 @@ export interface Asking {
   readonly closesUnder: boolean;
 }
 
-export interface Intent {
-  readonly n: number;
+export interface Intent extends TrialCall {
   readonly caller: Role;
   /** Which session, modulo how many there are. */
   readonly session: number;
-  readonly method: MethodName;
-  readonly does: Behaviour;
-  readonly handlerMs: number;
-  /** Items of its channel, and the channel's initial credit. */
-  readonly items: number;
-  readonly credit: number;
   readonly operationId: string | undefined;
   readonly askings: readonly Asking[];
 }
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-type Weighted<T> = readonly (readonly [T, number])[];
 
 const METHODS: Weighted<MethodName> = [
   ['volatile', 24],
@@ -86,43 +69,34 @@ const LONGEST_WAIT_MS = 30;
 const LONGEST_HANDLER_MS = 20;
 const MOST_ITEMS = 40;
 
-function pick<T>(weighted: Weighted<T>, random: () => number): T {
-  let left = random() * weighted.reduce((sum, [, weight]) => sum + weight, 0);
-  for (const [what, weight] of weighted) if ((left -= weight) < 0) return what;
-  return (weighted[0] as readonly [T, number])[0];
-}
-
-const upTo = (most: number, random: () => number): number => Math.floor(random() * (most + 1));
-
 export function planIntent(seed: number, n: number): Intent {
-  const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b));
-  const method = pick(METHODS, random);
-  const hasChannel = method.startsWith('sum') || method.startsWith('ticks');
-  const isNamed = random() < NAMED;
-  const isTwice = isNamed && !hasChannel && random() < ASKED_TWICE_OF_NAMED;
+  const random = new SeededRandom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b));
+  const method = random.weighted(METHODS);
+  const isNamed = random.number() < NAMED;
+  const isTwice = isNamed && !hasChannels({ method }) && random.number() < ASKED_TWICE_OF_NAMED;
   return {
     n,
-    caller: random() < FROM_INITIATOR ? 'initiator' : 'acceptor',
-    session: upTo(1_000_000, random),
+    caller: random.number() < FROM_INITIATOR ? 'initiator' : 'acceptor',
+    session: random.between(0, 1_000_000),
     method,
-    does: pick(BEHAVIOURS, random),
-    handlerMs: random() < INSTANT_HANDLERS ? 0 : upTo(LONGEST_HANDLER_MS, random),
-    items: upTo(MOST_ITEMS, random),
-    credit: 1 + upTo(15, random),
+    does: random.weighted(BEHAVIOURS),
+    handlerMs: random.number() < INSTANT_HANDLERS ? 0 : random.between(0, LONGEST_HANDLER_MS),
+    items: random.between(0, MOST_ITEMS),
+    credit: random.between(1, 16),
     operationId: isNamed ? `soak-${seed}-${n}` : undefined,
-    askings: isTwice ? [planAsking(random, 0), planAsking(random, upTo(LONGEST_WAIT_MS, random))] : [planAsking(random, 0)],
+    askings: isTwice ? [planAsking(random, 0), planAsking(random, random.between(0, LONGEST_WAIT_MS))] : [planAsking(random, 0)],
   };
 }
 
-function planAsking(random: () => number, afterMs: number): Asking {
-  const place = pick(PLACES, random);
+function planAsking(random: SeededRandom, afterMs: number): Asking {
+  const place = random.weighted(PLACES);
   return {
     place,
-    elsewhere: random() < ELSEWHERE,
+    elsewhere: random.number() < ELSEWHERE,
     afterMs,
-    givingUp: pick(GIVING_UP, random),
-    givingUpMs: 1 + upTo(LONGEST_WAIT_MS, random),
-    closesUnder: place === 'fresh' && random() < CLOSES_UNDER,
+    givingUp: random.weighted(GIVING_UP),
+    givingUpMs: 1 + random.between(0, LONGEST_WAIT_MS),
+    closesUnder: place === 'fresh' && random.number() < CLOSES_UNDER,
   };
 }
 

@@ -1,5 +1,5 @@
 /** What one process has seen: of the calls it made, how each settled; of the handlers it ran, how often. In flat arrays, so that its heap stays as it is. */
-import type { Answer, Failure } from './contract.ts';
+import type { Answer, Failure } from '../../../src/testing/trial/contract.ts';
 
 /** Most askings of one intent. */
 export const MOST_ASKINGS = 2;

@@ -8,7 +8,7 @@ import { Judge, namedFor, wrongRest } from './checks.ts';
 import type { Judged } from './checks.ts';
 import { startAcceptor } from './child.ts';
 import type { AcceptorProcess } from './child.ts';
-import { Soak } from './contract.ts';
+import { Trial } from '../../../src/testing/trial/contract.ts';
 import { cuttingProxy } from './cutting-proxy.ts';
 import type { Cuts, CuttingProxy } from './cutting-proxy.ts';
 import { watchRuntime } from './left-over.ts';
@@ -133,7 +133,7 @@ class Run {
     });
     const first = await session.open({ ...terms, metadata: { place: 'first' } });
     const second = await session.open({ ...terms, metadata: { place: 'second' }, parity: 'even' });
-    return { session, clients: { root: session.client(Soak), first: first.client(Soak), second: second.client(Soak) } };
+    return { session, clients: { root: session.client(Trial), first: first.client(Trial), second: second.client(Trial) } };
   }
 
   async #carryOut(from: number, to: number): Promise<boolean> {
