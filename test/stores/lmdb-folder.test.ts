@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { connect, listen } from 'statewire';
 import { lmdbStore, LmdbStoreError } from 'statewire/lmdb';
 import type { LmdbStore } from 'statewire/lmdb';
+import { storeErrorOf } from '../../src/store/lmdb/errors.ts';
 import { bundleChild, runChild } from '../support/bundled-child.ts';
 import { keyOf, outcomeOf, signatureOf } from '../support/crash-store-child.ts';
 import { makeWorld, PLACE } from '../support/peers.ts';
@@ -140,6 +141,49 @@ describe('opening', () => {
     const path = newPath();
     writeFileSync(path, 'a file');
     expect(await refusalOf(path)).toMatch(/it is a file; give a folder/);
+  });
+
+  const misplaced: readonly (readonly [what: string, place: (path: string) => string | Promise<string>, message: RegExp])[] = [
+    ['below a file', (path) => (writeFileSync(path, 'a file'), join(path, 'below')), /a part of its path is a file; give a path/],
+    ['that is a link to nothing', (path) => (symlinkSync(join(root, 'nothing'), path), path), /a link in it has no target; mend or remove/],
+    [
+      'below a link to nothing',
+      (path) => (symlinkSync(join(root, 'nothing'), path), join(path, 'below')),
+      /a link in it has no target; mend or remove/,
+    ],
+    ['that is a link to itself', (path) => (symlinkSync(path, path), path), /lead round in a circle; mend or remove/],
+    [
+      'whose identity is a folder',
+      async () => {
+        const { path } = await usedStore();
+        rmSync(join(path, 'identity'));
+        mkdirSync(join(path, 'identity'));
+        return path;
+      },
+      /is a folder; restore the store from a copy/,
+    ],
+  ];
+  it.each(misplaced)('refuses a path %s: says what, where, and what to do', async (_, place, message) => {
+    const path = await place(newPath());
+    const error = (await rejectionOf(lmdbStore({ path }).open())) as LmdbStoreError;
+    expect(error).toBeInstanceOf(LmdbStoreError);
+    expect(error).toMatchObject({ name: 'LmdbStoreError', path, message: expect.stringMatching(message) });
+    expect(error.message).toContain(path);
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it.each([
+    ['EACCES', /may not read and write there; give its user the rights/],
+    ['EPERM', /may not read and write there; give its user the rights/],
+    ['EROFS', /read-only; use another folder/],
+    ['ENOSPC', /the disk is full; make room/],
+    ['EISDIR', /\/stores\/one\/lock is a folder; restore/],
+    ['EIO', /the file system refuses \(EIO: refused/],
+  ])('says what to do when the file system says %s', (code, message) => {
+    const cause = Object.assign(new Error(`${code}: refused, open '/stores/one/lock'`), { code, syscall: 'open', path: '/stores/one/lock' });
+    const error = storeErrorOf('/stores/one', cause);
+    expect(error).toMatchObject({ path: '/stores/one', cause, message: expect.stringMatching(message) });
+    expect(error.message).toContain(cause.message);
   });
 
   it('is what `listen` and `connect` reject with', async () => {

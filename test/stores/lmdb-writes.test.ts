@@ -60,7 +60,7 @@ describe('writes', () => {
   it('[op.seal-durable] settle when the commit that has them is on disk, not before', async () => {
     const { database, writes } = held();
     writes.set('a', BYTES);
-    const flushed = writes.flushed();
+    const flushed = writes.flushed('a');
     await turn();
     expect(database.commits).toMatchObject([{ isDurable: true }]);
     expect(await isDone(flushed)).toBe(false);
@@ -70,10 +70,10 @@ describe('writes', () => {
 
   it('gather: whatever comes while a commit is under way is the next one', async () => {
     const { database, writes } = held();
-    const all = Array.from({ length: 64 }, (_, at) => (writes.set(`first ${at}`, BYTES), writes.flushed()));
+    const all = Array.from({ length: 64 }, (_, at) => (writes.set(`first ${at}`, BYTES), writes.flushed(`first ${at}`)));
     await turn();
     for (let at = 0; at < 64; at++) writes.set(`second ${at}`, BYTES);
-    const later = writes.flushed();
+    const later = writes.flushed('second 0');
     await turn();
     expect(database.commits.map(({ batch }) => batch.size)).toEqual([64]);
     database.commits[0]?.done();
@@ -88,7 +88,7 @@ describe('writes', () => {
     const { database, writes } = held();
     writes.set('a', BYTES);
     expect(writes.get('a')).toBe(BYTES);
-    void writes.flushed();
+    void writes.flushed('a');
     await turn();
     expect(writes.get('a')).toBe(BYTES);
     writes.remove('a');
@@ -103,7 +103,7 @@ describe('writes', () => {
     writes.set('acknowledged', BYTES);
     writes.remove('acknowledged');
     writes.set('kept', BYTES);
-    void writes.flushed();
+    void writes.flushed('kept');
     await turn();
     expect([...(database.commits[0]?.batch.keys() ?? [])]).toEqual(['kept']);
     database.commits[0]?.done();
@@ -112,13 +112,13 @@ describe('writes', () => {
   it('[op.store-failure] of a commit that fails: all who wait hear it, and reads say what the database has', async () => {
     const { database, writes } = held();
     writes.set('a', BYTES);
-    const waiting = [writes.flushed(), writes.flushed()];
+    const waiting = [writes.flushed('a'), writes.flushed('a')];
     await turn();
     database.commits[0]?.fail(new Error('the disk is full'));
     for (const one of waiting) await expect(one).rejects.toThrow('the disk is full');
     expect(writes.get('a')).toBeUndefined();
     writes.set('b', BYTES);
-    const next = writes.flushed();
+    const next = writes.flushed('b');
     await turn();
     database.commits[1]?.done();
     await next;
@@ -139,13 +139,54 @@ describe('writes', () => {
 
   it('[op.store-failure] of a commit that fails with nobody waiting are counted', async () => {
     const { database, writes } = held();
-    writes.set('a', BYTES);
-    writes.set('b', BYTES);
+    writes.set(RECORD + 'a', BYTES);
+    writes.set(RECORD + 'b', BYTES);
+    writes.set(SERIES + 'their mark', BYTES);
     const idle = writes.idle();
     await turn();
     database.commits[0]?.fail(new Error('the disk is full'));
     await idle;
     expect(writes.failed).toBe(2);
+  });
+
+  it('[op.store-failure] of a commit that fails are counted beside one that is waited for, and that one is not: it is heard', async () => {
+    const { database, writes } = held();
+    for (const name of ['behind', 'durable', 'behind too']) writes.set(RECORD + name, BYTES);
+    const flushed = writes.flushed(RECORD + 'durable');
+    await turn();
+    database.commits[0]?.fail(new Error('the disk is full'));
+    await expect(flushed).rejects.toThrow('the disk is full');
+    expect(writes.failed).toBe(2);
+  });
+
+  it('[op.store-failure] that only remove are no loss when their commit fails', async () => {
+    const { database, writes } = held();
+    database.kept.set(RECORD + 'swept', BYTES);
+    writes.remove(RECORD + 'swept');
+    const idle = writes.idle();
+    await turn();
+    database.commits[0]?.fail(new Error('the disk is full'));
+    await idle;
+    expect([writes.failed, writes.get(RECORD + 'swept')]).toEqual([0, BYTES]);
+  });
+
+  it('of a large commit are told to those who wait 32 a turn, in their order, so that others have their turn too', async () => {
+    const { database, writes } = held();
+    const told: number[] = [];
+    for (let at = 0; at < 70; at++) {
+      writes.set(`key ${at}`, BYTES);
+      void writes.flushed(`key ${at}`).then(() => told.push(at));
+    }
+    await turn();
+    database.commits[0]?.done();
+    const seen: number[] = [];
+    for (let turns = 0; turns < 4; turns++) {
+      // Whoever is told in a turn is told by its end.
+      await turn();
+      seen.push(told.length);
+    }
+    expect(seen).toEqual([32, 64, 70, 70]);
+    expect(told).toEqual(Array.from({ length: 70 }, (_, at) => at));
   });
 });
 

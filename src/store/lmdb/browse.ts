@@ -5,7 +5,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { OperationKey } from '../store.ts';
 import { Database } from './database.ts';
-import { LmdbStoreError, peekIdentity } from './folder.ts';
+import { LmdbStoreError, storeErrorOf } from './errors.ts';
+import { peekIdentity } from './folder.ts';
 import { after, readRecordKey, readSeriesKey, RECORD, SERIES } from './keys.ts';
 import type { SeriesName } from './keys.ts';
 import { decodeRecord, decodeSeries } from './records.ts';
@@ -38,7 +39,7 @@ export class StoreBrowser {
     try {
       this.#database = new Database(path, { isReadOnly: true });
     } catch (error) {
-      throw new LmdbStoreError(path, `LMDB says: ${(error as Error).message}`, { cause: error });
+      throw storeErrorOf(path, error);
     }
   }
 

@@ -3,6 +3,8 @@ import { statfsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
+import { roomFor } from './room.ts';
+import type { Batch } from './room.ts';
 
 export interface RangeOptions {
   /** The first key, and the key behind the last. */
@@ -12,9 +14,6 @@ export interface RangeOptions {
 }
 
 const CLOSE_AFTER_FAILURE_MS = 500;
-/** Room on the disk that a commit must find: this much, and so many times its own bytes. */
-const RESERVE_BYTES = 4 * 1024 * 1024;
-const ROOM_PER_BYTE = 4;
 
 const bytesOf = (key: string): Buffer => Buffer.from(key, 'latin1');
 
@@ -48,7 +47,7 @@ export class Database {
   }
 
   /** Writes all of it or nothing; undefined removes. `isDurable`: settles when it is on disk, not when it is committed. */
-  async commit(batch: ReadonlyMap<string, Uint8Array | undefined>, isDurable: boolean): Promise<void> {
+  async commit(batch: Batch, isDurable: boolean): Promise<void> {
     this.#checkRoom(batch);
     try {
       await this.#root.batch(() => {
@@ -65,13 +64,17 @@ export class Database {
     }
   }
 
-  /** Throws where the disk is as good as full: LMDB's native code does not survive that every time, so it never gets there. */
-  #checkRoom(batch: ReadonlyMap<string, Uint8Array | undefined>): void {
-    let needed = RESERVE_BYTES;
-    for (const [key, value] of batch) needed += ROOM_PER_BYTE * (key.length + (value?.byteLength ?? 0));
+  /** What the disk has left for this process. */
+  freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.#path);
-    if (bavail * bsize < needed)
-      throw new Error(`no space left on device: ${this.#path} has ${bavail * bsize} bytes left, and ${needed} are kept free for a commit`);
+    return bavail * bsize;
+  }
+
+  /** Throws where the disk is as good as full. */
+  #checkRoom(batch: Batch): void {
+    const needed = roomFor(batch);
+    const free = this.freeBytes();
+    if (free < needed) throw new Error(`no space left on device: ${this.#path} has ${free} bytes left, and ${needed} are kept free for a commit`);
   }
 
   async close(): Promise<void> {

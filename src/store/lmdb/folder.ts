@@ -11,6 +11,7 @@ import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, r
 import { renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock, unlock } from 'fs-native-extensions';
+import { LmdbStoreError, storeErrorOf } from './errors.ts';
 
 const IDENTITY = 'identity';
 const UNFINISHED = 'identity.new';
@@ -19,17 +20,6 @@ const DATA = 'data.mdb';
 const LMDB_LOCK = 'lock.mdb';
 const OURS: ReadonlySet<string> = new Set([IDENTITY, UNFINISHED, LOCK, DATA, LMDB_LOCK]);
 const FIRST_LINE = 'statewire operation store, LMDB, version 1';
-
-/** A folder that cannot be opened as a store: what is wrong with it, and what to do. */
-export class LmdbStoreError extends Error {
-  override readonly name = 'LmdbStoreError';
-  readonly path: string;
-
-  constructor(path: string, problem: string, options?: ErrorOptions) {
-    super(`the operation store at ${path} cannot be opened: ${problem}`, options);
-    this.path = path;
-  }
-}
 
 /** A folder that is this process's alone until it is let go of. */
 export interface HeldFolder {
@@ -44,6 +34,14 @@ export interface HeldFolder {
 
 /** Takes the folder, making it if it is not there or empty. Throws LmdbStoreError, having touched nothing. */
 export function holdFolder(given: string): HeldFolder {
+  try {
+    return take(given);
+  } catch (error) {
+    throw storeErrorOf(given, error);
+  }
+}
+
+function take(given: string): HeldFolder {
   const names = namesIn(given);
   if (names === undefined) mkdirSync(given, { recursive: true, mode: 0o700 });
   const path = realpathSync(given);
@@ -64,6 +62,14 @@ export function holdFolder(given: string): HeldFolder {
 
 /** The identity of a store that is only read, beside whoever has it in use. Throws LmdbStoreError where there is none. */
 export function peekIdentity(path: string): string {
+  try {
+    return peek(path);
+  } catch (error) {
+    throw storeErrorOf(path, error);
+  }
+}
+
+function peek(path: string): string {
   const names = namesIn(path);
   if (names === undefined) throw new LmdbStoreError(path, 'there is no such folder');
   if (!names.includes(IDENTITY)) throw new LmdbStoreError(path, `it has no file ${IDENTITY}, so it is no store of statewire`);

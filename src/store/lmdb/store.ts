@@ -17,7 +17,8 @@ import type {
 import { ABANDONED, CONFLICT, EXPIRED, FENCED, STARTED, UNKNOWN } from '../answers.ts';
 import { DEFAULT_RETENTION_MS } from '../store.ts';
 import { Database } from './database.ts';
-import { holdFolder, LmdbStoreError } from './folder.ts';
+import { LmdbStoreError, storeErrorOf } from './errors.ts';
+import { holdFolder } from './folder.ts';
 import type { HeldFolder } from './folder.ts';
 import { fenceKey, metaKey, recordKey, schemaKey } from './keys.ts';
 import { decodeFence, decodeRecord, encodeFence, encodeRecord, isSameIntent, newRecord } from './records.ts';
@@ -39,7 +40,7 @@ export interface LmdbStoreOptions {
 export interface LmdbStore extends OperationStore {
   readonly path: string;
   readonly retentionMs: number;
-  /** Writes behind that were lost because their commit failed: of methods that are not `persist`. */
+  /** Operations whose latest state was written behind and lost because its commit failed: of methods that are not `persist`. */
   readonly failedWrites: number;
 }
 
@@ -112,7 +113,7 @@ class OperationsInFolder implements LmdbStore {
     } catch (error) {
       await database?.close();
       folder.letGo();
-      throw error instanceof LmdbStoreError ? error : new LmdbStoreError(this.path, `LMDB says: ${(error as Error).message}`, { cause: error });
+      throw storeErrorOf(this.path, error);
     }
     const writes = new Writes(database);
     this.#opened = { folder, database, writes, series: new SeriesShelf({ database, writes, now: this.#now, retentionMs: this.retentionMs }) };
@@ -148,7 +149,7 @@ class OperationsInFolder implements LmdbStore {
     if (this.#isFenced(key.scope, options)) return FENCED;
     this.#open.series.note(key);
     this.#write(name, newRecord(signature, this.#now()), record);
-    return options.durable === false ? STARTED : this.#writes.flushed().then(() => STARTED);
+    return options.durable === false ? STARTED : this.#writes.flushed(name).then(() => STARTED);
   }
 
   seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array, options: SealOptions = {}): MaybePromise<void> {
@@ -162,7 +163,7 @@ class OperationsInFolder implements LmdbStore {
       const { methodId, args, isDigest } = record ?? newRecord(signature, 0);
       this.#write(name, { state: 'sealed', methodId, args, isDigest, since: this.#now(), rest: outcome }, record);
     }
-    return options.durable === false ? undefined : this.#writes.flushed();
+    return options.durable === false ? undefined : this.#writes.flushed(name);
   }
 
   release(key: OperationKey, reason: ReleaseReason): void {

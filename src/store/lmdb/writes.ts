@@ -8,6 +8,7 @@
  * What is written and removed again before its commit, as the records of acknowledged volatile calls are, never gets to the database.
  */
 import type { Database } from './database.ts';
+import { RECORD } from './keys.ts';
 
 /** How long writes that nobody waits for gather, in milliseconds. */
 const GATHER_MS = 20;
@@ -19,6 +20,8 @@ const TOLD_AT_ONCE = 32;
 type Batch = Map<string, Uint8Array | undefined>;
 
 interface Waiter {
+  /** What it wrote. */
+  readonly key: string;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -39,7 +42,7 @@ export class Writes {
     this.#database = database;
   }
 
-  /** Writes that were lost because their commit failed, and that nobody was waiting for. */
+  /** Records that were lost because their commit failed, and that nobody was waiting for. */
   get failed(): number {
     return this.#failed;
   }
@@ -73,9 +76,9 @@ export class Writes {
     for (const key of this.#committing?.keys() ?? []) if (key.startsWith(prefix) && !this.#gathering.has(key)) yield key;
   }
 
-  /** Settles when what was written so far is on disk. Rejects when it cannot be. */
-  flushed(): Promise<void> {
-    const flushed = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  /** Settles when what was written so far, `key` above all, is on disk. Rejects when it cannot be: who asks hears of the loss of `key`. */
+  flushed(key: string): Promise<void> {
+    const flushed = new Promise<void>((resolve, reject) => this.#waiters.push({ key, resolve, reject }));
     this.#soon();
     return flushed;
   }
@@ -126,7 +129,9 @@ export class Writes {
 
   /** All or nothing: reads see again what the database has. */
   #notCommitted(batch: Batch, waiters: readonly Waiter[], error: unknown): void {
-    if (waiters.length === 0) this.#failed += batch.size;
+    const heard = new Set(waiters.map(({ key }) => key));
+    // A removal that failed is made good by the sweep; a mark is no loss of its own.
+    for (const [key, value] of batch) if (value !== undefined && key.startsWith(RECORD) && !heard.has(key)) this.#failed++;
     this.#next();
     for (const { reject } of waiters) reject(error);
   }
