@@ -11,3 +11,9 @@ export type { SimulateOptions, SimulationResult } from './testing/simulation/sim
 export type { Violation } from './testing/simulation/ledger.ts';
 export { FAULTS } from './testing/simulation/circumstances.ts';
 export type { Fault } from './testing/simulation/circumstances.ts';
+export { machineModels } from './testing/machine-models.ts';
+export type { MachineModel } from './testing/machine-models.ts';
+export { describeEvent, describePath, endOf, longestPaths, shortestPaths, simplePaths, walk } from './testing/machine-paths.ts';
+export type { MachinePath, MachineStep } from './testing/machine-paths.ts';
+export { coverageOf } from './testing/machine-coverage.ts';
+export type { MachineCoverage, Tally, Walk } from './testing/machine-coverage.ts';

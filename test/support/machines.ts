@@ -7,10 +7,11 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { createActor, createMachine, initialTransition, transition } from 'xstate';
 import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate';
-import { getShortestPaths, getSimplePaths } from 'xstate/graph';
 import { compile } from '../../src/machines/compile.ts';
 import { ActorHost, defineActor } from '../../src/machines/spawn.ts';
 import type { LiveActor } from '../../src/machines/spawn.ts';
+import type { MachineModel } from '../../src/testing/machine-models.ts';
+import { shortestPaths, simplePaths } from '../../src/testing/machine-paths.ts';
 
 export interface EquivalenceSamples {
   /** At least one event of each type, and one for each thing a guard may find. */
@@ -43,17 +44,10 @@ export function expectEquivalent(machine: AnyStateMachine, { events, inputs = [u
   return steps;
 }
 
-/** Every simple path and every shortest one from state value to state value, as the events that lead along it. */
+/** Every simple path and every shortest one by state value, as the events that lead along it: contexts that count are left to the random sequences. */
 export function pathsOf(machine: AnyStateMachine, events: readonly EventObject[], input: unknown): EventObject[][] {
-  const options = {
-    events: [...events],
-    input,
-    // By value alone: contexts that count would make the graph infinite. The random sequences see to them.
-    serializeState: (snapshot: unknown) => JSON.stringify((snapshot as AnyMachineSnapshot).value),
-  };
-  const paths = [...getShortestPaths(machine, options), ...getSimplePaths(machine, options)];
-  // The first step of XState's paths is the initial event.
-  return paths.map((path) => path.steps.map((step) => step.event as EventObject).filter(({ type }) => type !== 'xstate.init'));
+  const model: MachineModel = { name: machine.id, machine, events, inputs: [input] };
+  return [...shortestPaths(model), ...simplePaths(model)].map(({ steps }) => steps.map(({ event }) => event as EventObject));
 }
 
 function expectSameWalk(machine: AnyStateMachine, input: unknown, events: readonly EventObject[]): number {
