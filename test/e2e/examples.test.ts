@@ -37,6 +37,12 @@ it('examples/log-tail.ts follows a log until its reader leaves the loop', { time
   expect(stdout.trimEnd().split('\n')).toEqual([...lines, 'server: nobody reads any more (reset), the log is closed']);
 });
 
+it('examples/model-test.ts finds a service to be what its model says, over a network that fails', { timeout: TIMEOUT_MS }, async () => {
+  const { code, stdout, stderr } = await run('examples/model-test.ts');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^50 seeds, 1,500 calls, 1\d{3} links lost: the stock is what the model says\n$/);
+});
+
 it('examples/chat gives out its page and script, and tells members who joins, speaks and leaves', { timeout: TIMEOUT_MS }, async () => {
   const { url, stop } = await startChat();
   const answers = await Promise.all(['', 'page.js', 'server.ts'].map((path) => fetch(new URL(path, url))));
