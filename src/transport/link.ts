@@ -41,6 +41,8 @@ export interface Link {
 export interface LinkLimits {
   /** Largest payload in bytes, either way (link.limit). Default 16 MiB. */
   readonly maxPayload: number;
+  /** How many peers may be in a handshake that a listening transport has before there is a link, such as TLS's (session.capacity). Default 1,024. */
+  readonly maxHandshakes?: number;
 }
 
 /** Makes links. A rejection is transient unless its error has `final: true`. */

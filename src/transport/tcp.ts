@@ -28,6 +28,7 @@ export interface TcpAddress {
 
 /** How long a TLS client that says nothing may keep a socket that is not yet a link. */
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+const MAX_TLS_HANDSHAKES = 1_024;
 
 /**
  * TCP, or TLS where `tls` is given. The value connects and listens. Rules link.*.
@@ -55,11 +56,23 @@ export function tcp(options: TcpOptions): Connector & Listener<TcpAddress> {
         tls === undefined
           ? createServer({ allowHalfOpen: true, noDelay: true }, accept)
           : createTlsServer({ handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, ...tls, allowHalfOpen: true, noDelay: true }, accept);
+      if (tls !== undefined) boundTlsHandshakes(server, limits?.maxHandshakes ?? MAX_TLS_HANDSHAKES);
       await startServer(server, () => server.listen(port, host));
       const bound = server.address() as AddressInfo;
       return { address: { host: bound.address, port: bound.port }, close: () => stopServer(server) };
     },
   };
+}
+
+/** A socket that is not a link yet is nobody else's to count (session.capacity). */
+function boundTlsHandshakes(server: Server, most: number): void {
+  let pending = 0;
+  server.on('connection', (socket: Socket) => {
+    pending++;
+    if (pending > most) socket.destroy();
+  });
+  // Each ends in one of these, also one that is destroyed or too slow.
+  for (const ended of ['secureConnection', 'tlsClientError']) server.on(ended, () => void pending--);
 }
 
 function socketLink(socket: Socket, tls: TcpOptions['tls'], maxPayload: number): Link {

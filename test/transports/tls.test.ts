@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
+import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { tcp } from 'statewire/tcp';
 import type { Link } from '../../src/transport/link.ts';
@@ -45,6 +48,25 @@ describe('tls', () => {
     controller.abort(new Error('too slow'));
     await expect(connecting).rejects.toThrow('too slow');
     await plain.close();
+  });
+
+  it('[session.capacity] bears so many sockets in their TLS handshake, cuts one more, and has room again when they were too slow', async () => {
+    const slow = { ...certificate, handshakeTimeout: 300 };
+    const listening = await tcp({ port: 0, tls: slow }).listen((link) => link.open({ message: () => {}, drain: () => {}, close: () => {} }), {
+      maxPayload: 65_536,
+      maxHandshakes: 2,
+    });
+    const strangers = Array.from({ length: 3 }, () => connectSocket({ ...listening.address }));
+    for (const socket of strangers) socket.on('error', () => {}).resume();
+    // Sockets are accepted in the order they came.
+    await once(strangers[2] as Socket, 'close');
+    const dial = () => tcp({ ...listening.address, tls: trust }).connect(never);
+    await expect(dial()).rejects.toBeInstanceOf(Error);
+    // Real sockets: tried until there is room.
+    let link: Link | undefined;
+    while (link === undefined) link = await dial().catch(() => undefined);
+    link.abort();
+    await listening.close();
   });
 
   it('knows a peer without a certificate as that', async () => {
