@@ -1,6 +1,7 @@
 /**
- * The rules of docs/protocol.md against the tests that cite them: which rule is proved where, what is missing, and the table of
- * docs/rules.md. Pure: texts in, report out. It sees that a test exists and cites the rule, not that the test is a good one.
+ * The rules of docs/protocol.md against the tests that cite them and the mutants that break them: which rule is proved where, what is missing,
+ * and the table of docs/rules.md. Pure: texts in, report out. It sees that a test exists and cites the rule; that it is a good one is shown by
+ * `npm run mutants`, of which it only sees that there is a mutant.
  */
 import { readCitations, type Citation } from './titles.ts';
 
@@ -25,6 +26,17 @@ export interface RuleTests {
   readonly tests: readonly (Citation & { readonly file: string })[];
   /** Sorted, each once. */
   readonly files: readonly string[];
+  /** Names of the mutants that break it. */
+  readonly mutants: readonly string[];
+}
+
+/** What the report is made of. */
+export interface RuleSources {
+  /** The text of docs/protocol.md. */
+  readonly protocol: string;
+  /** Path from the root of the repository to source text. */
+  readonly tests: ReadonlyMap<string, string>;
+  readonly mutants: readonly { readonly name: string; readonly rule: string }[];
 }
 
 export interface RuleReport {
@@ -49,6 +61,11 @@ function isFinished(id: string, finished: Finished): boolean {
   return finished.rules.includes(id) || finished.areas.includes(id.slice(0, id.indexOf('.')));
 }
 
+/** The rules that are implemented, of those that the protocol has. */
+export function finishedRules(protocol: string, finished: Finished = FINISHED): string[] {
+  return parseRules(protocol).filter((id) => isFinished(id, finished));
+}
+
 /** The ids named by `finished` that no rule has: a typing error there would silently demand nothing. */
 function strayNames(ids: readonly string[], finished: Finished): string[] {
   const areas = new Set(ids.map((id) => id.slice(0, id.indexOf('.'))));
@@ -56,13 +73,33 @@ function strayNames(ids: readonly string[], finished: Finished): string[] {
   return strays.map((name) => `scripts/lib/rules.ts: the list of finished rules names ${name}, which docs/protocol.md does not have`);
 }
 
-/** `tests`: path from the root of the repository to source text. */
-export function reportRules(protocol: string, tests: ReadonlyMap<string, string>, finished: Finished = FINISHED): RuleReport {
+/** What each finished rule lacks, if anything. */
+function whatIsMissing({ id, finished, tests, mutants }: RuleTests): string[] {
+  if (!finished) return [];
+  return [
+    ...(tests.length === 0 ? [`${id}: is finished and has no test that cites it`] : []),
+    ...(mutants.length === 0 ? [`${id}: is finished and no mutant breaks it (scripts/lib/mutants)`] : []),
+  ];
+}
+
+/** Mutants that break nothing known, or that nobody could name. */
+function strayMutants(ids: readonly string[], mutants: RuleSources['mutants']): string[] {
+  const names = mutants.map(({ name }) => name);
+  return [
+    ...mutants
+      .filter(({ rule }) => !ids.includes(rule))
+      .map(({ name, rule }) => `mutant ${name}: breaks ${rule}, which docs/protocol.md does not have`),
+    ...names.filter((name, index) => names.indexOf(name) !== index).map((name) => `mutant ${name}: there are two of this name`),
+  ];
+}
+
+export function reportRules({ protocol, tests, mutants }: RuleSources, finished: Finished = FINISHED): RuleReport {
   const ids = parseRules(protocol);
   const citations = [...tests].flatMap(([file, source]) => readCitations(file, source).map((citation) => ({ ...citation, file })));
   const rules = ids.map((id): RuleTests => {
     const own = citations.filter((citation) => citation.rule === id);
-    return { id, finished: isFinished(id, finished), tests: own, files: [...new Set(own.map((citation) => citation.file))].toSorted() };
+    const files = [...new Set(own.map((citation) => citation.file))].toSorted();
+    return { id, finished: isFinished(id, finished), tests: own, files, mutants: mutants.filter(({ rule }) => rule === id).map(({ name }) => name) };
   });
   const unknown = citations.filter((citation) => !ids.includes(citation.rule));
   return {
@@ -70,19 +107,21 @@ export function reportRules(protocol: string, tests: ReadonlyMap<string, string>
     problems: [
       ...strayNames(ids, finished),
       ...unknown.map(({ file, line, rule }) => `${file}:${line}: cites ${rule}, which docs/protocol.md does not have`),
-      ...rules.filter((rule) => rule.finished && rule.tests.length === 0).map((rule) => `${rule.id}: is finished and has no test that cites it`),
+      ...strayMutants(ids, mutants),
+      ...rules.flatMap(whatIsMissing),
     ],
   };
 }
 
 function tableRow(rule: RuleTests): string {
   const links = rule.files.map((file) => `[${file}](../${file})`);
-  return `| ${rule.id} | ${links.length > 0 ? links.join(', ') : rule.finished ? 'none yet' : 'not yet implemented'} |`;
+  const proved = links.length > 0 ? links.join(', ') : rule.finished ? 'none yet' : 'not yet implemented';
+  return `| ${rule.id} | ${proved} | ${rule.mutants.join(', ')} |`;
 }
 
 /** The generated table. It names files, not counts, so that it changes only when a file begins or ceases to prove a rule. */
 export function renderTable(rules: readonly RuleTests[]): string {
-  return ['| rule | proved in |', '|---|---|', ...rules.map(tableRow)].join('\n');
+  return ['| rule | proved in | broken by the mutants |', '|---|---|---|', ...rules.map(tableRow)].join('\n');
 }
 
 /** The page with the table between its markers replaced. Throws when the page has no markers. */

@@ -162,8 +162,9 @@ export class Connections {
 
   /** The link was lost before our answer was heard: one that is open was accepted again already, one that we think about is decided later. */
   #askedAgain(connectionId: number): void {
-    if (!this.#live.has(connectionId) && !this.#pending.has(connectionId))
-      this.#sayReject(connectionId, this.#rejections.get(connectionId) ?? 'closed');
+    if (this.#live.has(connectionId) || this.#pending.has(connectionId)) return;
+    // Not remembered: it would push out a reason that still is.
+    this.#core.answer({ type: 'reject', connectionId, reason: this.#rejections.get(connectionId) ?? 'closed' });
   }
 
   #refusal(): string | undefined {
