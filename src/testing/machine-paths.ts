@@ -48,7 +48,7 @@ export function walk<M extends AnyStateMachine>(machine: M, input: InputFrom<M>,
 
 function onward<M extends AnyStateMachine>(machine: M, path: MachinePath<M>, event: EventFrom<M>): MachinePath<M> {
   const [snapshot] = transition(machine, endOf(path as MachinePath) as never, event as never);
-  return { ...path, steps: [...path.steps, { event, snapshot: snapshot as SnapshotFrom<M> }] };
+  return { ...path, steps: [...path.steps, { event, snapshot }] };
 }
 
 /**

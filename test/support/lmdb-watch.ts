@@ -16,13 +16,13 @@ export const RETENTION_MS = 60_000;
 /** A store of its own, whose time is the test's and which can be closed and opened again. */
 export class Bench {
   readonly clock = { nowMs: BEGINNING, now: (): number => this.clock.nowMs };
-  readonly #path = mkdtempSync(join(tmpdir(), 'statewire-lmdb-'));
+  readonly path = mkdtempSync(join(tmpdir(), 'statewire-lmdb-'));
   #store = this.#make();
 
   constructor() {
     onTestFinished(async () => {
       await this.#store.close();
-      rmSync(this.#path, { recursive: true });
+      rmSync(this.path, { recursive: true });
     });
   }
 
@@ -43,7 +43,7 @@ export class Bench {
   }
 
   #make(): LmdbStore {
-    return lmdbStore({ path: this.#path, clock: this.clock, retentionMs: RETENTION_MS });
+    return lmdbStore({ path: this.path, clock: this.clock, retentionMs: RETENTION_MS });
   }
 }
 
