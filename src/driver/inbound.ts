@@ -21,6 +21,9 @@ interface BrokenRule {
   readonly message: string;
 }
 
+/** Operations that may wait for a lost peer, by the requests that it may have in flight: those of its last link, and those it has not come to yet. */
+const MOST_ADRIFT = 2;
+
 export class Inbound {
   readonly host: DriverHost;
   readonly channels: Channels;
@@ -50,7 +53,7 @@ export class Inbound {
       return;
     }
     this.#mayHearOfBefore = false;
-    if (this.#adrift.size > 0) this.#adrift.delete(requestId);
+    if (this.#adrift.size > 0) this.#comesAgain(message);
     if (message.ack !== undefined && this.host.retry) this.host.acknowledged(message.ack);
     const attempt = new InboundAttempt(this, message);
     this.#attempts.set(requestId, attempt);
@@ -67,6 +70,17 @@ export class Inbound {
     } else {
       this.#identify(attempt, served, operationId);
     }
+  }
+
+  /** An attempt of before has its request id, and should be of the same operation. If it is not, nobody will come for that one any more. */
+  #comesAgain({ requestId, operationId }: CallMessage): void {
+    const operation = this.#adrift.get(requestId);
+    this.#adrift.delete(requestId);
+    if (operation !== undefined && operation.identity?.id !== operationId) this.#letGo(operation);
+  }
+
+  #letGo(operation: LiveOperation): void {
+    if (operation.owner === undefined) operation.ownerGone();
   }
 
   cancel(message: CancelMessage): void {
@@ -115,6 +129,16 @@ export class Inbound {
       const runsOn = operation.identity !== undefined && !operation.actor.context.channels && operation.waiters.size === 0;
       if (runsOn) this.#adrift.set(requestId, operation);
       else operation.ownerGone();
+    }
+    this.#boundAdrift();
+  }
+
+  /** An honest peer comes again for all of them, or names them: what one leaves adrift that does not is not to pile up from link to link. */
+  #boundAdrift(): void {
+    for (const [requestId, operation] of this.#adrift) {
+      if (this.#adrift.size <= MOST_ADRIFT * this.host.maxConcurrentRequests) return;
+      this.#adrift.delete(requestId);
+      this.#letGo(operation);
     }
   }
 

@@ -71,8 +71,12 @@ function boundTlsHandshakes(server: Server, most: number): void {
     pending++;
     if (pending > most) socket.destroy();
   });
-  // Each ends in one of these, also one that is destroyed or too slow.
-  for (const ended of ['secureConnection', 'tlsClientError']) server.on(ended, () => void pending--);
+  // Each ends in one of these, also one that is destroyed or too slow: Node tells of that, and leaves the socket as it is.
+  server.on('secureConnection', () => void pending--);
+  server.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
+    pending--;
+    socket.destroy();
+  });
 }
 
 function socketLink(socket: Socket, tls: TcpOptions['tls'], maxPayload: number): Link {

@@ -243,6 +243,46 @@ describe('[cancel.offline] a scripted initiator', () => {
     expect(peer.all('response')).toMatchObject([{ requestId: 1 }, { requestId: 3, ok: true }]);
   });
 
+  it('[resume.live] [retry.disposition] the operation that ran on for a request which comes again as another operation has lost its peer for good', async () => {
+    const { handler, calls } = gated();
+    const world = await dialServer({ services: [lab(handler)] });
+    const first = await visitWelcome(world);
+    first.peer.send(call(1), call(3));
+    await world.settle();
+    first.peer.link.abort();
+    const { peer } = await visitWelcome(world, { dial: 2, resumeKey: first.answer.resumeKey });
+    peer.send(call(1, { operationId: 9 }), call(3));
+    await world.settle();
+    expect(calls.map(({ call: { operationId, signal } }) => [operationId, signal.aborted])).toEqual([
+      [1, true],
+      [3, false],
+      [9, false],
+    ]);
+    for (const run of calls) run.resolve('done');
+    await world.settle();
+    expect(peer.all('response')).toMatchObject([
+      { requestId: 3, ok: true },
+      { requestId: 1, ok: true },
+    ]);
+  });
+
+  it('[resume.live] [attempt.limit-in] what a peer leaves running from link to link, and never comes again for, is let go, the oldest first', async () => {
+    const { handler, calls } = gated();
+    const world = await dialServer({ services: [lab(handler)], maxConcurrentRequests: 2 });
+    let { peer, answer } = await visitWelcome(world);
+    for (let link = 0; link < 4; link++) {
+      const [one, other] = [4 * link + 1, 4 * link + 3];
+      peer.send(call(one), call(other));
+      await world.settle();
+      peer.link.abort();
+      ({ peer, answer } = await visitWelcome(world, { dial: link + 2, resumeKey: answer.resumeKey }));
+    }
+    // Twice as many as it may have in flight run on.
+    expect(calls.map(({ call: { signal } }) => signal.aborted)).toEqual([true, true, true, true, false, false, false, false]);
+    for (const run of calls) run.resolve('done');
+    await world.settle();
+  });
+
   it('[cancel.offline] naming an operation that nobody knows is answered cancelled as well', async () => {
     const world = await dialServer();
     const first = await visitWelcome(world);
