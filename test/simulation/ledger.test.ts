@@ -23,7 +23,7 @@ interface Books {
 
 /** An operation that is asked for once, by a client that waits. */
 function booksOf(changes: Partial<Intent> = {}): Books {
-  const ledger = new Ledger(() => 7);
+  const ledger = new Ledger({ now: () => 7, isKept: () => true });
   const intent: Intent = {
     ...{ n: 0, method: 'persist', does: 'returns', handlerMs: 0, items: 0, credit: 1 },
     ...{ scope: '0', caller: 'initiator', operationId: undefined, askings: [], runs: [], disks: [], forgotten: 0 },
@@ -149,12 +149,25 @@ describe('the ledger notices', () => {
     expect(rulesOf(books)).toEqual([]);
   });
 
-  it('an abort of a persist handler, and of no other', () => {
-    const [persist, volatile] = [booksOf(), booksOf({ method: 'volatile' })];
-    persist.ledger.aborted(0);
-    volatile.ledger.aborted(0);
-    expect([rulesOf(persist), rulesOf(volatile)]).toEqual([['cancel.callee'], []]);
+  it('an abort of a handler that nothing explains, and any of a persist one', () => {
+    const [persist, volatile, explained] = [booksOf(), booksOf({ method: 'volatile' }), booksOf({ method: 'volatile' })];
+    explained.ledger.circumstances.note('drain');
+    for (const { ledger } of [persist, volatile, explained]) ledger.aborted(0);
+    expect([persist, volatile, explained].map(rulesOf)).toEqual([['resume.live', 'cancel.callee'], ['resume.live'], []]);
   });
+
+  it.each(['indeterminate:abandoned', 'indeterminate:released', 'indeterminate:handler-failed'])(
+    'that a persist operation whose outcome somebody has been told is said to have none: %s',
+    (outcome) => {
+      const books = booksOf({ operationId: 'job', does: 'returns' });
+      for (const fault of ['server-crash', 'cut'] as const) books.ledger.circumstances.note(fault);
+      const other = addAsking(books.ledger, books.intent);
+      const run = books.ledger.begin(0, 'disk');
+      books.ledger.tell(books.intent, books.asking, books.value(run));
+      books.ledger.tell(books.intent, other, { outcome });
+      expect(rulesOf(books)).toContain('op.seal-durable');
+    },
+  );
 
   it('a failure that is called retryable though the handler has run, also if it runs later', () => {
     const books = booksOf();

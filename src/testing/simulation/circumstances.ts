@@ -29,6 +29,9 @@ export const FAULTS = [
 
 export type Fault = (typeof FAULTS)[number];
 
+/** After these a side may not know a session any more, or has ended it (resume.unknown). */
+export const FORGETTING: readonly Fault[] = ['server-crash', 'client-crash', 'drain', 'failover', 'blackout'];
+
 /** See the top of the file. */
 export class Circumstances {
   readonly #happened = new Set<Fault>();

@@ -8,7 +8,13 @@ import type { Answer, Failure, Task } from '../trial/contract.ts';
 import { Circumstances } from './circumstances.ts';
 import { isSteady } from './intents.ts';
 import type { Asking, Intent } from './intents.ts';
-import { wrongOutcome } from './verdicts.ts';
+import { mayHaveEnded, wrongOutcome } from './verdicts.ts';
+
+export interface LedgerTerms {
+  readonly now: () => number;
+  /** Whether the callee of an operation keeps it on one disk, over crashes. */
+  readonly isKept: (intent: Intent) => boolean;
+}
 
 /** A rule that was seen broken. */
 export interface Violation {
@@ -17,6 +23,9 @@ export interface Violation {
   readonly rule: string;
   readonly message: string;
 }
+
+/** What a callee says that has looked, and knows of no outcome. */
+const NO_OUTCOME: ReadonlySet<string> = new Set(['indeterminate:abandoned', 'indeterminate:released', 'indeterminate:handler-failed']);
 
 /** A broken run breaks the same rule over and over. */
 const MOST_VIOLATIONS = 20;
@@ -37,10 +46,10 @@ export class Ledger {
   /** Calls that have not settled. */
   readonly #waiting = new Set<Asking>();
   #lastRun = 0;
-  readonly #now: () => number;
+  readonly #terms: LedgerTerms;
 
-  constructor(now: () => number) {
-    this.#now = now;
+  constructor(terms: LedgerTerms) {
+    this.#terms = terms;
   }
 
   /** Whether it is a run that need not go on. */
@@ -49,7 +58,7 @@ export class Ledger {
   }
 
   breach(rule: string, message: string): void {
-    if (!this.isBroken) this.violations.push({ atMs: this.#now(), rule, message });
+    if (!this.isBroken) this.violations.push({ atMs: this.#terms.now(), rule, message });
   }
 
   /** A call is made. */
@@ -80,6 +89,8 @@ export class Ledger {
   /** A handler was aborted. */
   aborted(n: number): void {
     const intent = this.#intent(n);
+    const isExplained = !intent.askings.every(isSteady) || mayHaveEnded(intent, this.circumstances);
+    if (!isExplained) this.breach('resume.live', `${describe(intent)}: its handler was aborted, and nothing that happened does that`);
     if (intent.method.startsWith('persist')) this.breach('cancel.callee', `${describe(intent)}: its handler was aborted, though it is persist`);
   }
 
@@ -105,6 +116,7 @@ export class Ledger {
     const wrong = wrongOutcome(intent, asking, this.circumstances);
     if (wrong !== undefined) this.breach(wrong[0], `${describe(intent)}: call ${asking.index} ${wrong[1]}`);
     if (answer !== undefined) this.#checkAnswer(intent, asking, answer);
+    this.#checkKept(intent);
   }
 
   /** What can be judged only when nothing runs any more. `everySettled`: faults have stopped, and there was time. */
@@ -136,6 +148,14 @@ export class Ledger {
         `${describe(intent)}: call ${asking.index} has the outcome of run ${answer.run}, and another call that of run ${intent.outcomeRun}`,
       );
     intent.outcomeRun = answer.run;
+  }
+
+  /** op.seal-durable: whose outcome somebody has been told, of that nobody is told that there is none. */
+  #checkKept(intent: Intent): void {
+    if (intent.method !== 'persist' || intent.forgotten > 0 || !this.#terms.isKept(intent)) return;
+    const told = intent.askings.map(({ outcome = '' }) => outcome);
+    if (told.some((outcome) => outcome === 'value' || outcome === 'user') && told.some((outcome) => NO_OUTCOME.has(outcome)))
+      this.breach('op.seal-durable', `${describe(intent)}: its callers were told ${told.join(' and ')}`);
   }
 
   #checkRetryable(intent: Intent): void {

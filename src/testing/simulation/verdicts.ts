@@ -3,16 +3,13 @@
  * reason there is, and not from the runtime.
  */
 import { policyOf } from '../trial/contract.ts';
-import { LOSSES } from './circumstances.ts';
+import { FORGETTING, LOSSES } from './circumstances.ts';
 import type { Circumstances, Fault } from './circumstances.ts';
 import { isSteady } from './intents.ts';
 import type { Asking, Intent } from './intents.ts';
 
 /** After these a side may wait for its peer in vain, until its deadline. */
 const PARTING: readonly Fault[] = ['blackout', 'server-crash', 'client-crash', 'failover', 'drain'];
-
-/** After these the peer may not know a session any more (resume.unknown). */
-const FORGETTING: readonly Fault[] = ['server-crash', 'client-crash', 'drain', 'failover', 'blackout'];
 
 /** What is wrong with the outcome of a call, and by which rule; undefined when nothing is. */
 export function wrongOutcome(intent: Intent, asking: Asking, circumstances: Circumstances): readonly [rule: string, sentence: string] | undefined {
@@ -21,6 +18,11 @@ export function wrongOutcome(intent: Intent, asking: Asking, circumstances: Circ
   if (allowed === undefined) return ['outcome.reason', `ended with ${outcome}, which no rule knows for such a call`];
   const [rule, mayBe] = allowed;
   return mayBe(new Case(intent, asking, circumstances)) ? undefined : [rule, `ended with ${outcome}, and nothing that happened permits that`];
+}
+
+/** A session ended with what was under way in it, at its callee. An initiator that missed its welcome begins anew, which ends what the acceptor has of it. */
+export function mayHaveEnded({ caller }: Intent, circumstances: Circumstances): boolean {
+  return circumstances.any(...FORGETTING) || (caller === 'acceptor' && circumstances.any(...LOSSES));
 }
 
 /** One call, and what could have led to its outcome. */
@@ -56,9 +58,8 @@ class Case {
     return this.intent.askings.some((other) => other !== this.asking && !isSteady(other));
   }
 
-  /** A session ended with what was under way in it, at its callee. An initiator that missed its welcome begins anew, which ends what the acceptor has of it. */
   get sessionEnded(): boolean {
-    return this.circumstances.any(...FORGETTING) || (this.intent.caller === 'acceptor' && this.linkLost);
+    return mayHaveEnded(this.intent, this.circumstances);
   }
 
   get linkLost(): boolean {

@@ -8,6 +8,7 @@ import { SeededRandom } from '../seeded-random.ts';
 import type { Fault } from './circumstances.ts';
 import { CreditWatch } from './credit-watch.ts';
 import type { DiskKind } from './disk.ts';
+import type { Intent } from './intents.ts';
 import { Ledger } from './ledger.ts';
 import { textOf } from './message-text.ts';
 import { SimulatedNetwork } from './network.ts';
@@ -36,7 +37,7 @@ export interface Settings {
 export class World {
   readonly clock = new SimulatedClock(1_000_000);
   readonly random: SeededRandom;
-  readonly ledger = new Ledger(() => this.nowMs);
+  readonly ledger = new Ledger({ now: () => this.nowMs, isKept: (intent) => this.#isKept(intent) });
   readonly trace = new Trace();
   readonly network: SimulatedNetwork;
   readonly settings: Settings;
@@ -61,6 +62,11 @@ export class World {
   /** Something that happened at one place. */
   note(where: string, text: string): void {
     this.trace.add({ atMs: this.nowMs, from: where, text });
+  }
+
+  #isKept({ caller }: Intent): boolean {
+    const { serverDisks, servers, clientDisks } = this.settings;
+    return caller === 'acceptor' ? clientDisks === 'local' : serverDisks === 'shared' || (serverDisks === 'local' && servers === 1);
   }
 
   /** Lets that much time pass at one go, and then everything happen that follows. */
