@@ -42,7 +42,10 @@ export async function listen<A>(listener: Listener<A>, given: ListenOptions = {}
     { services, resume, capacity, onSession: given.onSession ?? (() => {}) },
   );
   try {
-    const listening = await listener.listen((link) => sessions.accept(link), { maxPayload: options.maxPayload, maxHandshakes: capacity.maxHandshakes });
+    const listening = await listener.listen((link) => sessions.accept(link), {
+      maxPayload: options.maxPayload,
+      maxHandshakes: capacity.maxHandshakes,
+    });
     return new Server(listening, sessions, endStore);
   } catch (error) {
     await endStore(0);
