@@ -14,11 +14,13 @@ const { STATEWIRE_ALL, STATEWIRE_MODEL_SEED, STATEWIRE_MODEL_PATH } = process.en
 async function check(kind: StoreKind, steps: Iterable<fc.AsyncCommand<Model, System>>, System_: typeof System = System): Promise<void> {
   const system = new System_(kind);
   await system.start();
+  let left: number;
   try {
     await fc.asyncModelRun(() => ({ model: new Model(kind), real: system }), steps);
   } finally {
-    await system.stop();
+    left = await system.stop();
   }
+  expect(left, 'timers that are left').toBe(0);
 }
 
 const replay = {
@@ -29,7 +31,7 @@ const replay = {
 describe.each<StoreKind>(['memory', 'local'])('a server whose store is of kind %s', (kind) => {
   it('[op.attach] [op.conflict] [op.replay] [op.released] [op.indeterminate] [op.expiry] [retry.disposition] [cancel.callee] [cancel.offline] [resume.resend] [resume.rebind] [resume.unknown] [outcome.closing] tells every caller what the model of two peers says, whatever happens', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.commands(commands, { maxCommands: 40 }), (steps) => check(kind, steps)),
+      fc.asyncProperty(fc.commands(commands, { maxCommands: 40, size: 'max' }), (steps) => check(kind, steps)),
       { numRuns: STATEWIRE_ALL === undefined ? 60 : 300, ...replay },
     );
   }, 240_000);
@@ -64,7 +66,7 @@ describe('the model notices', () => {
         }
       }
       const outcome = fc.assert(
-        fc.asyncProperty(fc.commands(commands, { maxCommands: 20 }), (steps) => check('memory', steps, Broken)),
+        fc.asyncProperty(fc.commands(commands, { maxCommands: 20, size: 'max' }), (steps) => check('memory', steps, Broken)),
         { numRuns: 200, seed: 1 },
       );
       const failure = (await outcome.then(

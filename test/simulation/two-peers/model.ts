@@ -26,14 +26,14 @@ export interface Call {
   gone: boolean;
   /** Items that its present stream has taken. */
   items: number;
-  /** As told by the runtime: a cut stream never looks complete. */
+  /** Its stream has begun anew, and whoever feeds it has not heard of that (resume.rebind). */
+  restarted: boolean;
   stream: 'none' | 'open' | 'closed' | 'lost';
 }
 
 interface Operation {
   readonly policy: Policy;
   readonly args: number;
-  readonly place: Place;
   state: 'live' | 'sealed' | 'released' | 'abandoned';
   /** Sealed: the outcome. Else why there is none. */
   told: string;
@@ -88,7 +88,7 @@ export class Model {
     const { name, ...rest } = terms;
     const call: Call = {
       ...{ n, ...rest, key: name ?? `#${n}`, isNamed: name !== undefined, handedAtMs: undefined, outcome: undefined },
-      ...{ givenUp: false, gone: false, items: 0, stream: isStream(terms.policy) ? 'open' : 'none' },
+      ...{ givenUp: false, gone: false, items: 0, restarted: false, stream: isStream(terms.policy) ? 'open' : 'none' },
     };
     this.calls.push(call);
     if (this.link === 'up') this.#deliver(call);
@@ -111,12 +111,15 @@ export class Model {
 
   send(call: Call): void {
     call.items++;
+    call.restarted = false;
   }
 
-  /** Its handler has all, and returns. */
+  /** Its handler has all, and returns; unless whoever closes takes a second beginning for the rest of the first: a cut stream never looks complete. */
   closeStream(call: Call): void {
+    const name = nameOf(call);
     call.stream = 'closed';
-    this.#seal(this.#operations.get(nameOf(call)) as Operation, `value of run ${this.runs.get(nameOf(call))}, ${call.items} items`);
+    if (call.restarted) this.#release(name, this.#operations.get(name) as Operation, { reason: 'handler-failed', told: 'cancelled:handler-failed' });
+    else this.#seal(this.#operations.get(nameOf(call)) as Operation, `value of run ${this.runs.get(nameOf(call))}, ${call.items} items`);
   }
 
   cut(): void {
@@ -140,7 +143,9 @@ export class Model {
       call.givenUp = false;
     }
     if (fresh) this.#closeVirtual();
-    for (const call of this.pending()) this.#sendAgain(call, fresh);
+    // Connection by connection, the root first.
+    const inOrder = this.pending().toSorted((one, other) => Number(one.place === 'virtual') - Number(other.place === 'virtual'));
+    for (const call of inOrder) this.#sendAgain(call, fresh);
   }
 
   /** The server is killed, and another one has taken its place when the link is back. */
@@ -161,8 +166,14 @@ export class Model {
   /** Its caller side closes the virtual connection. */
   close(): void {
     this.#closeVirtual();
-    for (const [name, operation] of this.#operations)
-      if (operation.place === 'virtual' && operation.state === 'live') this.#ownerLeft(name, operation);
+    for (const [name, operation] of this.#operations) {
+      if (operation.state !== 'live') continue;
+      operation.waiters = operation.waiters.filter(({ place }) => place === 'root');
+      if (operation.owner?.place === 'root' || operation.owner === undefined) continue;
+      // The earliest waiter owns (cancel.callee).
+      [operation.owner] = operation.waiters;
+      if (operation.owner === undefined) this.#ownerLeft(name, operation);
+    }
   }
 
   pass(durationMs: number): void {
@@ -197,14 +208,16 @@ export class Model {
   #start(name: string, call: Call): void {
     const run = (this.runs.get(name) ?? 0) + 1;
     this.runs.set(name, run);
-    const { policy, args, place } = call;
-    this.#operations.set(name, { policy, args, place, state: 'live', told: '', owner: call, waiters: [call], run, sinceMs: 0 });
-    if (isStream(policy)) Object.assign(call, { items: 0, stream: 'open' });
+    const { policy, args } = call;
+    this.#operations.set(name, { policy, args, state: 'live', told: '', owner: call, waiters: [call], run, sinceMs: 0 });
+    if (isStream(policy)) Object.assign(call, { items: 0, stream: 'open', restarted: run > 1 });
   }
 
   #sendAgain(call: Call, fresh: boolean): void {
     const isNew = call.handedAtMs === undefined;
-    const isOld = !isNew && call.isNamed && !isIdem(call.policy) && this.#nowMs - (call.handedAtMs as number) >= RETENTION_MS;
+    // Only the welcome tells a retention; the acceptor reckons with a quarter of an hour.
+    const isOld =
+      !isNew && call.direction === 'up' && call.isNamed && !isIdem(call.policy) && this.#nowMs - (call.handedAtMs as number) >= RETENTION_MS;
     const sameStore = this.storeKind === 'local';
     if (isNew || isIdem(call.policy)) this.#deliver(call);
     else if (isOld) this.#tell(call, 'indeterminate:expired');

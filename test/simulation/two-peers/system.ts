@@ -1,6 +1,6 @@
 /** The real thing beside the model: two peers over a memory network, whose handlers end when they are told to, and a server that can be killed. */
 import { channel, connect, defineService, implement, listen, method } from 'statewire';
-import type { CallContext, Client, Connection, PeerOptions, Rx, Session, Tx } from 'statewire';
+import type { CallContext, Client, Connection, PeerOptions, Rx, Server, Session, Tx } from 'statewire';
 import { memoryNetwork, SeededRandom, SimulatedClock } from 'statewire/testing';
 import { SimulatedDisk } from '../../../src/testing/simulation/disk.ts';
 import { SimulatedProcess } from '../../../src/testing/simulation/process.ts';
@@ -44,6 +44,7 @@ export class System {
   readonly #random = new SeededRandom(1);
   readonly #disk: SimulatedDisk;
   #server = this.#newProcess();
+  #listening: Server | undefined;
   #session!: Session;
   #accepted: Session | undefined;
   #virtual: Connection | undefined;
@@ -135,12 +136,15 @@ export class System {
     void this.#virtual?.close();
   }
 
-  async stop(): Promise<void> {
+  /** Ends everything. Gives how many timers are left. */
+  async stop(): Promise<number> {
     this.network.heal();
     for (const end of this.#handlers.values()) end('value');
-    const closing = this.#session.close();
+    await this.clock.advance(100);
+    const closing = Promise.all([this.#session.close(), this.#listening?.close()]);
     await this.clock.advance(100);
     await closing;
+    return this.clock.pending;
   }
 
   #newProcess(): SimulatedProcess {
@@ -157,7 +161,7 @@ export class System {
         return listening;
       },
     };
-    await listen(listener, {
+    this.#listening = await listen(listener, {
       ...this.#options('up'),
       store: new SimulatedStore(this.#disk, process),
       clock: process.clock,
