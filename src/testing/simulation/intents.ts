@@ -42,33 +42,33 @@ export interface Intent extends TrialCall {
 }
 
 const METHODS: Weighted<MethodName> = [
-  ['volatile', 28],
+  ['volatile', 30],
   ['idem', 18],
-  ['persist', 34],
+  ['persist', 38],
   ['persistIdem', 8],
-  ['sum', 3],
-  ['sumIdem', 3],
-  ['ticks', 3],
-  ['ticksIdem', 3],
+  ['sum', 1.5],
+  ['sumIdem', 1.5],
+  ['ticks', 1.5],
+  ['ticksIdem', 1.5],
 ];
 const BEHAVIOURS: Weighted<Behaviour> = [
-  ['returns', 86],
-  ['fails', 7],
-  ['throws', 7],
+  ['returns', 92],
+  ['fails', 4],
+  ['throws', 4],
 ];
 const GIVING_UP: Weighted<GivingUp> = [
-  ['never', 94],
-  ['aborted', 4],
-  ['timeout', 2],
+  ['never', 97],
+  ['aborted', 2],
+  ['timeout', 1],
 ];
 const NAMED = 0.3;
-const FRESH = 0.03;
+const FRESH = 0.01;
 const CLOSES_UNDER = 0.4;
-const INSTANT_HANDLERS = 0.4;
+const INSTANT_HANDLERS = 0.5;
 /** Longer than a handler takes, so that some are too late and some meet a sealed operation. */
 const LONGEST_WAIT_MS = 30;
 const LONGEST_HANDLER_MS = 20;
-const MOST_ITEMS = 12;
+const MOST_ITEMS = 10;
 const MOST_CREDIT = 6;
 
 export interface IntentTerms {

@@ -53,7 +53,7 @@ export interface SimulationResult {
   readonly faults: readonly Fault[];
   /** Simulated milliseconds. */
   readonly durationMs: number;
-  /** The last messages, as a sequence diagram in text. */
+  /** The last messages, up to the first broken rule where there is one, as a sequence diagram in text. */
   diagram(lastEvents?: number): string;
 }
 
@@ -88,7 +88,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
     outcomes: Object.fromEntries([...world.ledger.outcomes].toSorted(([one], [other]) => (one < other ? -1 : 1))),
     faults: world.settings.faults,
     durationMs: world.nowMs,
-    diagram: (lastEvents = DIAGRAM_EVENTS) => sequenceDiagram(world.trace.last(lastEvents)),
+    diagram: (lastEvents = DIAGRAM_EVENTS) => sequenceDiagram(world.trace.last(lastEvents, world.ledger.violations[0]?.atMs ?? Infinity)),
   };
 }
 
@@ -115,7 +115,7 @@ function drawSettings(random: SeededRandom, faults: readonly Fault[]): Settings 
     clientDisks: random.pick(['memory', 'local']),
     clientsPerScope: random.pick([1, 1, 2]),
     faults: faults.filter((fault) => random.chance(FAULT_IN_RUN) && (fault !== 'failover' || servers > 1)),
-    callsPerMs: random.pick([2, 4, 8]),
+    callsPerMs: random.pick([4, 8, 16]),
     retentionMs: RETENTION_MS,
   };
 }

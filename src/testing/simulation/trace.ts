@@ -25,9 +25,11 @@ export class Trace {
     this.#events = this.#events.slice(MOST_EVENTS);
   }
 
-  /** The last events. */
-  last(count: number): readonly TraceEvent[] {
-    return this.#events.slice(-count);
+  /** The last events up to a moment. */
+  last(count: number, untilMs: number): readonly TraceEvent[] {
+    const later = this.#events.findIndex(({ atMs }) => atMs > untilMs);
+    const end = later === -1 ? this.#events.length : later;
+    return this.#events.slice(Math.max(0, end - count), end);
   }
 
   /** One line each. */

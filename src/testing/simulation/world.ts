@@ -65,8 +65,11 @@ export class World {
   }
 
   #isKept({ caller }: Intent): boolean {
-    const { serverDisks, servers, clientDisks } = this.settings;
-    return caller === 'acceptor' ? clientDisks === 'local' : serverDisks === 'shared' || (serverDisks === 'local' && servers === 1);
+    const { serverDisks, servers, clientDisks, clientsPerScope } = this.settings;
+    // Clients of one scope have disks of their own, and the acceptor calls either.
+    return caller === 'acceptor'
+      ? clientDisks === 'local' && clientsPerScope === 1
+      : serverDisks === 'shared' || (serverDisks === 'local' && servers === 1);
   }
 
   /** Lets that much time pass at one go, and then everything happen that follows. */
