@@ -97,6 +97,12 @@ export class SimulatedDisk {
     for (const record of this.#records()) if (!record.owner.isAlive) wake(record);
   }
 
+  /** One of its processes has ended, and has flushed what it wrote before. */
+  left(): void {
+    this.#flush();
+    for (const record of this.#records()) if (!record.owner.isAlive) wake(record);
+  }
+
   /** Settles when what was written so far is on disk. */
   flushed(): Promise<void> {
     return this.#unflushed.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#flushed.push(resolve));

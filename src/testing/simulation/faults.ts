@@ -122,7 +122,10 @@ export class Faults {
     this.#down.add(server);
     const graceMs = this.#world.random.between(0, LONGEST_GRACE_MS);
     this.#note(server.name, `closes, with ${graceMs} ms of grace`);
-    void server.close(graceMs).then(() => this.#restart(server));
+    void server.close(graceMs).then(() => {
+      server.exit();
+      this.#restart(server);
+    });
   }
 
   failOver(client: ClientPeer): void {

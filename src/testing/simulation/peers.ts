@@ -40,6 +40,7 @@ function serviceOf({ ledger }: World, process: SimulatedProcess, disk: Simulated
   });
 }
 
+/** What a process is started with, for all its sessions: one store, above all. */
 function optionsOf(world: World, process: SimulatedProcess, disk: SimulatedDisk) {
   const services = [serviceOf(world, process, disk)];
   return {
@@ -75,6 +76,13 @@ abstract class Peer {
     this.world.note(this.name, 'is killed');
     this.process.kill();
     this.disk.crash();
+  }
+
+  /** The process has nothing more to do, and ends of its own accord: what it wrote is on disk. */
+  exit(): void {
+    this.world.note(this.name, 'exits');
+    this.process.kill();
+    this.disk.left();
   }
 
   protected newProcess(): SimulatedProcess {
@@ -153,8 +161,9 @@ export class ClientPeer extends Peer {
 
   /** Connects, and does so again whenever its session ends. */
   async #run(process: SimulatedProcess): Promise<void> {
+    const options = optionsOf(this.world, process, this.disk);
     while (this.#life === 'goes on') {
-      const session = await this.#connect(process);
+      const session = await this.#connect(process, options);
       if (session !== undefined) {
         this.calling = { role: 'initiator', scope: this.scope, process, session, client: session.client(Trial) };
         this.world.held.push(this.calling);
@@ -165,10 +174,10 @@ export class ClientPeer extends Peer {
     }
   }
 
-  async #connect(process: SimulatedProcess): Promise<Session | undefined> {
+  async #connect(process: SimulatedProcess, options: PeerOptions): Promise<Session | undefined> {
     try {
       return await connect(this.path.connector(process), {
-        ...optionsOf(this.world, process, this.disk),
+        ...options,
         scope: this.#secret,
         credentials: this.scope,
         reconnect: RECONNECT,

@@ -97,7 +97,7 @@ const ALLOWED: Readonly<Record<string, Permission>> = {
     'op.released',
     (given) => !given.isIdem && (given.otherGaveUp || given.sessionEnded || given.linkLost || !isSteady(given.asking)),
   ],
-  'indeterminate:abandoned': ['op.indeterminate', (given) => !given.isIdem && given.any('server-crash', 'client-crash', 'store-errors')],
+  'indeterminate:abandoned': ['op.indeterminate', (given) => !given.isIdem && given.any('server-crash', 'client-crash', 'drain', 'store-errors')],
   'indeterminate:store-lost': ['resume.unknown', (given) => given.any(...FORGETTING, 'store-errors')],
   'indeterminate:expired': ['op.expiry', (given) => given.any('clock-jump')],
   'indeterminate:deadline': ['outcome.closing', (given) => !given.isIdem && given.any(...PARTING)],
