@@ -31,3 +31,11 @@ export class InterruptedError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** Whoever reads our lines, as `head`, has seen enough when it is gone. */
+export function leaveWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+}

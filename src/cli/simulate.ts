@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { FAULTS, simulate } from '../testing.ts';
 import type { Fault, SimulationResult } from '../testing.ts';
 import { wholeNumber } from './arguments.ts';
-import { ExitCode, UsageError } from './exit.ts';
+import { ExitCode, leaveWithReader, UsageError } from './exit.ts';
 import { runJobs } from './simulate-jobs.ts';
 import { summaryText, Sums, violationText } from './simulate-text.ts';
 
@@ -104,6 +104,7 @@ export async function simulateSeeds(args: readonly string[], signal: AbortSignal
     process.stdout.write(SIMULATE_HELP);
     return ExitCode.ok;
   }
+  leaveWithReader();
   const sums = given.jobs === 1 ? await runHere(given, signal) : await runJobs(given, signal);
   process.stdout.write(given.json ? `${JSON.stringify({ all: sums })}\n` : summaryText(sums));
   return sums.broken > 0 ? ExitCode.failed : ExitCode.ok;

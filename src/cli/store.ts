@@ -1,5 +1,5 @@
 /** `statewire store`: which look into a store is meant. Each is a file of its own; the store's folder is never made here. */
-import { ExitCode, InputError, UsageError } from './exit.ts';
+import { ExitCode, InputError, leaveWithReader, UsageError } from './exit.ts';
 import { listRecords } from './store-list.ts';
 import { showRecord } from './store-show.ts';
 import { sweepStore } from './store-sweep.ts';
@@ -52,14 +52,8 @@ export async function store(args: readonly string[], signal: AbortSignal): Promi
     throw new UsageError(`store: after the path comes ls, show or sweep${given}`);
   }
   checkStore(path);
-  process.stdout.on('error', leaveWithReader);
+  leaveWithReader();
   return COMMANDS[command](path, rest, signal);
-}
-
-/** Whoever reads our lines, as `head`, has seen enough. */
-function leaveWithReader(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
 }
 
 function checkStore(path: string): void {
