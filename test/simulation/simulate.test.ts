@@ -91,6 +91,7 @@ describe('bounds and options', () => {
   it.each<[string, object]>([
     ['options.seed', { seed: 0.5 }],
     ['options.seed', {}],
+    ['options with a seed', undefined as never],
     ['options.calls', { seed: 1, calls: -1 }],
     ['options.steps', { seed: 1, steps: Number.NaN }],
     ['options.mode', { seed: 1, mode: 'both' }],

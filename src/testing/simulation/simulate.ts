@@ -23,7 +23,7 @@ import { settle, World } from './world.ts';
 import type { Settings } from './world.ts';
 
 export interface SimulateOptions {
-  /** Decides everything. A whole number. */
+  /** Decides everything. A whole number; only its lower 32 bits count. */
   readonly seed: number;
   /** Calls to make. Default 2,000. */
   readonly calls?: number | undefined;
@@ -92,9 +92,14 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
   };
 }
 
-function check({ seed, calls = DEFAULT_CALLS, steps = Infinity, mode = 'liveness', faults = FAULTS, ...others }: SimulateOptions): Required<{
-  [K in keyof SimulateOptions]: NonNullable<SimulateOptions[K]>;
-}> {
+function check(options: SimulateOptions): Chosen {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`simulate needs options with a seed, not ${String(options)}`);
+  return checkEach(options);
+}
+
+type Chosen = Required<{ [K in keyof SimulateOptions]: NonNullable<SimulateOptions[K]> }>;
+
+function checkEach({ seed, calls = DEFAULT_CALLS, steps = Infinity, mode = 'liveness', faults = FAULTS, ...others }: SimulateOptions): Chosen {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new TypeError(`simulate: options.${unknown} is not an option`);
   if (!Number.isSafeInteger(seed)) throw new TypeError(`simulate: options.seed must be a whole number, not ${String(seed)}`);
