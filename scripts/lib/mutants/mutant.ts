@@ -19,12 +19,15 @@ export interface Selection {
   readonly pattern: string;
 }
 
-/** The simulation as a test: worlds with all faults, one for each seed. */
-const SIMULATION: Selection = { file: 'test/simulation/simulate.test.ts', pattern: '^with all faults' };
+/** The simulation as a test: worlds with all faults, one for each seed; and two peers against their model. */
+const SIMULATION: readonly Selection[] = [
+  { file: 'test/simulation/simulate.test.ts', pattern: '^with all faults' },
+  { file: 'test/simulation/two-peers.test.ts', pattern: '^a server whose store' },
+];
 
 /** What is to catch a mutant, one file after the other. */
 export function selectionsOf({ rule, tests }: Mutant): readonly Selection[] {
-  return tests === 'simulation' ? [SIMULATION] : tests.map((file) => ({ file, pattern: citesPattern(rule) }));
+  return tests === 'simulation' ? SIMULATION : tests.map((file) => ({ file, pattern: citesPattern(rule) }));
 }
 
 /** The file's text with the mutant's edit. Throws when its `find` does not occur exactly once: the table is out of date then. */
