@@ -23,8 +23,11 @@ async function check(kind: StoreKind, steps: Iterable<fc.AsyncCommand<Model, Sys
   expect(left, 'timers that are left').toBe(0);
 }
 
+/** The same ways every time, unless others are asked for. */
+const SEED = 20_261_128;
+
 const replay = {
-  ...(STATEWIRE_MODEL_SEED !== undefined && { seed: Number(STATEWIRE_MODEL_SEED) }),
+  seed: Number(STATEWIRE_MODEL_SEED ?? SEED),
   ...(STATEWIRE_MODEL_PATH !== undefined && { path: STATEWIRE_MODEL_PATH }),
 };
 
