@@ -4,7 +4,8 @@ import type { MaybePromise } from '../../store/store.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { SimulatedProcess } from './process.ts';
 
-const NEVER = new Promise<never>(() => {});
+/** One of its own each time: who waits is kept by what it waits for. */
+const never = (): Promise<never> => new Promise(() => {});
 
 /** How long a claim on an operation lasts that is not renewed, in milliseconds. */
 const LEASE_MS = 50;
@@ -68,7 +69,7 @@ export class SimulatedStore implements OperationStore {
 
   async settled(key: OperationKey, signal: AbortSignal): Promise<Admission> {
     const state = await this.#disk.settled(this.#process, key, signal);
-    return this.#process.isAlive ? state : NEVER;
+    return this.#process.isAlive ? state : never();
   }
 
   sweep(nowMs: number) {
@@ -81,7 +82,7 @@ export class SimulatedStore implements OperationStore {
 
   /** Does a step, when its time has come. */
   #step<T>(what: string, run: () => T): MaybePromise<T> {
-    if (!this.#process.isAlive) return NEVER;
+    if (!this.#process.isAlive) return never();
     if (this.#disk.terms.kind === 'shared') return this.#later(what, run);
     this.#failPerhaps(what);
     return run();
@@ -100,7 +101,7 @@ export class SimulatedStore implements OperationStore {
   #write<T>(what: string, durable: boolean | undefined, run: () => T): MaybePromise<T> {
     const result = this.#step(what, run);
     if (this.#disk.terms.kind !== 'local' || durable === false) return result;
-    return this.#disk.flushed().then(() => (this.#process.isAlive ? result : NEVER));
+    return this.#disk.flushed().then(() => (this.#process.isAlive ? result : never()));
   }
 
   #failPerhaps(what: string): void {
