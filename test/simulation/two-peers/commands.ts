@@ -75,6 +75,27 @@ class MakeCall extends Step {
   }
 }
 
+/** A duplicate of a call that had a name. */
+class AskAgain extends Step {
+  readonly #index: number;
+  constructor(index: number) {
+    super();
+    this.#index = index;
+  }
+  check(model: Readonly<Model>): boolean {
+    return isUp(model) && named(model).length > 0;
+  }
+  act(model: Model, system: System): void {
+    const { direction, policy, key, args } = pick(named(model), this.#index);
+    system.call(model.call({ direction, place: 'root', policy, args, name: key }));
+  }
+  override toString(): string {
+    return `ask again ${this.#index}`;
+  }
+}
+
+const named = (model: Readonly<Model>): Call[] => model.calls.filter(({ isNamed }) => isNamed);
+
 class EndHandler extends Step {
   readonly #index: number;
   readonly #how: 'value' | 'user' | 'throws';
@@ -239,6 +260,7 @@ const end = fc.tuple(index, fc.constantFrom('value' as const, 'value' as const, 
 export const commands = [
   makeCall,
   makeCall,
+  index.map((which) => new AskAgain(which)),
   end.map(([which, how]) => new EndHandler(which, how)),
   index.map((which) => new Cancel(which)),
   fc.tuple(index, fc.constantFrom('send' as const, 'send' as const, 'close' as const)).map(([which, what]) => new Stream(which, what)),
