@@ -13,6 +13,8 @@ const HELP = `statewire <command> [options]
   --version    print the version
 `;
 
+const COMMANDS = ['demo', 'simulate', 'store'];
+
 /** Signals that end the command, and their numbers. */
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
@@ -63,7 +65,9 @@ for (const [name, number] of Object.entries(SIGNALS)) {
 try {
   process.exitCode = await run(process.argv.slice(2), interrupted.signal);
 } catch (error) {
-  const hint = error instanceof UsageError || isArgumentError(error) ? ' (statewire --help tells more)' : '';
+  const [command = ''] = process.argv.slice(2);
+  const help = COMMANDS.includes(command) ? `${command} --help` : '--help';
+  const hint = error instanceof UsageError || isArgumentError(error) ? ` (statewire ${help} tells more)` : '';
   process.stderr.write(`statewire: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
   process.exitCode = exitCodeOf(error);
 }

@@ -1,15 +1,19 @@
 /** `statewire simulate`: its arguments, its output and its exit code. A run is src/testing/simulation's; several at a time are simulate-jobs.ts's. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { FAULTS, simulate } from '../testing.ts';
 import type { Fault, SimulationResult } from '../testing.ts';
 import { wholeNumber } from './arguments.ts';
-import { ExitCode, leaveWithReader, UsageError } from './exit.ts';
+import { ExitCode, InputError, leaveWithReader, UsageError } from './exit.ts';
 import { runJobs } from './simulate-jobs.ts';
 import { summaryText, Sums, violationText } from './simulate-text.ts';
 
 const DEFAULT_CALLS = 2_000;
 const MOST_JOBS = 64;
+/** Only so many bits of a seed count. */
+const LARGEST_SEED = 2 ** 32 - 1;
+/** A run keeps a line for everything that happens. */
+const MOST_CALLS = 10_000_000;
 const MODES = ['liveness', 'safety', 'both'] as const;
 
 export const SIMULATE_HELP = `statewire simulate [options]
@@ -20,7 +24,7 @@ stays, channels keep their order and their credit, no scope sees another's. When
 
   --seed N       the first seed (default 1)
   --seeds K      so many seeds, one after another (default 1)
-  --minutes M    as many seeds as that takes, instead
+  --minutes M    instead of --seeds: one seed after another until so many minutes have passed
   --calls C      calls of a run (default ${DEFAULT_CALLS})
   --mode MODE    liveness: faults stop when all calls are made (default); safety: they go on to the very end; both: in turn
   --faults LIST  only these, with commas: ${FAULTS.slice(0, 6).join(', ')},
@@ -64,18 +68,27 @@ function readArguments(args: readonly string[]): SimulateArguments | 'help' {
   });
   if (values.help) return 'help';
   if (values.seeds !== undefined && values.minutes !== undefined) throw new UsageError('--minutes and --seeds both say how long: give one');
-  const most = Number.MAX_SAFE_INTEGER;
   return {
-    seed: wholeNumber('seed', values.seed, { least: 0, most: 2 ** 32 }),
-    seeds: wholeNumber('seeds', values.seeds ?? '1', { least: 1, most: 2 ** 32 }),
+    seed: wholeNumber('seed', values.seed, { least: 0, most: LARGEST_SEED }),
+    seeds: wholeNumber('seeds', values.seeds ?? '1', { least: 1, most: LARGEST_SEED }),
     minutes: values.minutes === undefined ? undefined : minutesOf(values.minutes),
-    calls: wholeNumber('calls', values.calls, { least: 1, most }),
+    calls: wholeNumber('calls', values.calls, { least: 1, most: MOST_CALLS }),
     mode: modeOf(values.mode),
     faults: values.faults?.split(',').map(faultOf),
     jobs: wholeNumber('jobs', values.jobs, { least: 1, most: MOST_JOBS }),
-    trace: values.trace,
+    trace: values.trace === undefined ? undefined : writable(values.trace),
     json: values.json,
   };
+}
+
+/** Looked at before the run: what was found would be lost with the file. */
+function writable(path: string): string {
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (error) {
+    throw new InputError(`--trace: cannot write to it: ${(error as Error).message}`, { cause: error });
+  }
+  return path;
 }
 
 function minutesOf(text: string): number {

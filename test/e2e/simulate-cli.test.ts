@@ -52,7 +52,13 @@ it.each([
 ])('refuses %s %s with exit code 2', { timeout: TIMEOUT_MS }, async (name, value) => {
   const { code, stdout, stderr } = await simulate(name, value);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-  expect(stderr).toMatch(new RegExp(`^statewire: .*${name}`));
+  expect(stderr).toMatch(new RegExp(`^statewire: [^]*${name}[^]* \\(statewire simulate --help tells more\\)\n$`));
+});
+
+it('looks before the run whether the trace can be written', { timeout: TIMEOUT_MS }, async () => {
+  const { code, stdout, stderr } = await simulate('--trace', join(folder(), 'nowhere', 'trace.txt'));
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^statewire: --trace: cannot write to it: ENOENT/);
 });
 
 it('refuses two lengths', { timeout: TIMEOUT_MS }, async () => {
