@@ -29,7 +29,7 @@ const WEIGHTS: Readonly<Record<Fault, number>> = {
 };
 const ROLES: readonly Role[] = ['initiator', 'acceptor'];
 /** How likely something goes wrong in a millisecond. */
-const RATE = 0.12;
+const RATE = 0.06;
 const SHORT_MS = 60;
 const LONG_LAG_MS = 60;
 const STORE_FAILURES = 0.3;

@@ -46,10 +46,10 @@ const METHODS: Weighted<MethodName> = [
   ['idem', 18],
   ['persist', 38],
   ['persistIdem', 8],
-  ['sum', 1.5],
-  ['sumIdem', 1.5],
-  ['ticks', 1.5],
-  ['ticksIdem', 1.5],
+  ['sum', 1.2],
+  ['sumIdem', 1.2],
+  ['ticks', 1.2],
+  ['ticksIdem', 1.2],
 ];
 const BEHAVIOURS: Weighted<Behaviour> = [
   ['returns', 92],
@@ -62,9 +62,9 @@ const GIVING_UP: Weighted<GivingUp> = [
   ['timeout', 1],
 ];
 const NAMED = 0.3;
-const FRESH = 0.01;
+const FRESH = 0.006;
 const CLOSES_UNDER = 0.4;
-const INSTANT_HANDLERS = 0.5;
+const INSTANT_HANDLERS = 0.6;
 /** Longer than a handler takes, so that some are too late and some meet a sealed operation. */
 const LONGEST_WAIT_MS = 30;
 const LONGEST_HANDLER_MS = 20;
