@@ -1,6 +1,6 @@
 /**
  * What the runtime asks of an operation store. A store only persists: who waits for what lives in the operation
- * machine. Implementations: memory.ts. Every one passes `testOperationStore` (`statewire/testing`).
+ * machine. Implementations: memory.ts and lmdb/. Every one passes `testOperationStore` (`statewire/testing`).
  */
 
 export type MaybePromise<T> = T | Promise<T>;

@@ -47,15 +47,4 @@ export class Circumstances {
 }
 
 /** Any of these takes links away. */
-export const LOSSES: readonly Fault[] = [
-  'cut',
-  'blackout',
-  'half-open',
-  'lag',
-  'slow-reader',
-  'duplicate-connect',
-  'server-crash',
-  'client-crash',
-  'drain',
-  'failover',
-];
+export const LOSSES: readonly Fault[] = FAULTS.filter((fault) => fault !== 'store-errors' && fault !== 'clock-jump');

@@ -72,7 +72,6 @@ export class Faults {
     MAKERS[fault]({ faults: this, client, server, forMs });
   }
 
-  /** What is at stake, and for how long. */
   cut(client: ClientPeer, forMs: number): void {
     this.#note(client.name, `is cut off for ${forMs} ms`);
     client.path.cut();

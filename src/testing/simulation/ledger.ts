@@ -3,7 +3,7 @@
  * a violation. It knows nothing of the runtime.
  */
 import { decodeValue } from '../../wire/index.ts';
-import { expectedValue } from '../trial/contract.ts';
+import { expectedValue, Trial } from '../trial/contract.ts';
 import type { Answer, Failure, Task } from '../trial/contract.ts';
 import { Circumstances } from './circumstances.ts';
 import { isSteady } from './intents.ts';
@@ -91,7 +91,7 @@ export class Ledger {
     const intent = this.#intent(n);
     const isExplained = !intent.askings.every(isSteady) || mayHaveEnded(intent, this.circumstances);
     if (!isExplained) this.breach('resume.live', `${describe(intent)}: its handler was aborted, and nothing that happened does that`);
-    if (intent.method.startsWith('persist')) this.breach('cancel.callee', `${describe(intent)}: its handler was aborted, though it is persist`);
+    if (Trial.methods[intent.method].persist) this.breach('cancel.callee', `${describe(intent)}: its handler was aborted, though it is persist`);
   }
 
   /** A store has forgotten an operation that nobody acknowledged. */
@@ -181,7 +181,7 @@ export class Ledger {
   }
 }
 
-export const isIdem = ({ method }: Intent): boolean => method === 'idem' || method.endsWith('Idem');
+export const isIdem = ({ method }: Intent): boolean => Trial.methods[method].idem;
 
 export function describe({ n, method, does, scope, caller, operationId, askings }: Intent): string {
   const named = operationId === undefined ? '' : ` ‘${operationId}’`;

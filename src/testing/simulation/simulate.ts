@@ -62,6 +62,8 @@ const DEFAULT_CALLS = 2_000;
 const CALM_MS = 20_000;
 /** Longer than a link's close may hang. */
 const ENDING_MS = 40_000;
+/** Of a run in which nobody can call any more. */
+const MOST_CHAOS_MS = 1_000_000;
 const ASKED_AGAIN = 0.12;
 const RECENT = 60;
 const FROM_ACCEPTOR = 0.25;
@@ -154,9 +156,8 @@ class Run {
     const { ledger } = this.#world;
     for (const peer of [...this.#servers, ...this.#clients]) peer.start();
     await settle();
-    const limit = this.#world.startMs;
     for (let ms = 0; ledger.calls < calls && this.#world.steps < steps && !ledger.isBroken; ms++) {
-      if (ms > limit) throw new Error('the simulation makes no calls any more');
+      if (ms > MOST_CHAOS_MS) throw new Error('the simulation makes no calls any more');
       this.#faults.perhaps();
       this.#askSome(calls);
       await this.#world.step(1);

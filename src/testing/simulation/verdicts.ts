@@ -2,7 +2,7 @@
  * Which outcomes a call may have, by docs/protocol.md and docs/guarantees.md, in the circumstances of the run. Written from these pages, one line for each
  * reason there is, and not from the runtime.
  */
-import { policyOf } from '../trial/contract.ts';
+import { hasChannels, Trial } from '../trial/contract.ts';
 import { FORGETTING, LOSSES } from './circumstances.ts';
 import type { Circumstances, Fault } from './circumstances.ts';
 import { isSteady } from './intents.ts';
@@ -38,15 +38,15 @@ class Case {
   }
 
   get isPersist(): boolean {
-    return this.intent.method.startsWith('persist');
+    return Trial.methods[this.intent.method].persist;
   }
 
   get isIdem(): boolean {
-    return this.intent.method === 'idem' || this.intent.method.endsWith('Idem');
+    return Trial.methods[this.intent.method].idem;
   }
 
   get hasChannels(): boolean {
-    return policyOf(this.intent).endsWith('channels');
+    return hasChannels(this.intent);
   }
 
   get throws(): boolean {
