@@ -6,7 +6,8 @@
 import { validate } from '../schema.ts';
 import type { Validated } from '../schema.ts';
 import type { Admission, AdmitOptions, Lookup } from '../store/store.ts';
-import { settle } from './maybe.ts';
+import { inquire, settle } from './maybe.ts';
+import type { Inquiry } from './maybe.ts';
 import type { LiveOperation, OperationIdentity } from './operation.ts';
 import { failure, fromStored } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
@@ -17,22 +18,20 @@ const REPLAYED = { type: 'replayed' } as const;
 /** Takes an operation that is not live elsewhere in this process from its first attempt to its start, or to a refusal. */
 export function admit(operation: LiveOperation): void {
   const { identity } = operation;
-  if (identity === undefined) {
-    prepareUnlessDraining(operation);
-    return;
-  }
-  identity.space.afterRelease(identity.id, identity.series, () => lookUp(operation, identity));
+  if (identity === undefined) prepareUnlessDraining(operation);
+  else if (!identity.space.isReleasing(identity.id, identity.series)) lookUp(operation);
+  else identity.space.afterRelease(identity.id, identity.series, () => lookUp(operation));
 }
 
-function lookUp(operation: LiveOperation, identity: OperationIdentity): void {
-  const { host } = operation;
-  if (!isWaiting(operation)) return;
-  settle(
-    () => host.endpoint.store.lookup(identity.key, operation.signature),
-    (found) => onLookup(operation, identity, found),
-    (error) => refuseByStore(operation, 'look up', error),
-  );
+function lookUp(operation: LiveOperation): void {
+  if (isWaiting(operation)) inquire(LOOKING_UP, operation);
 }
+
+const LOOKING_UP: Inquiry<LiveOperation, Lookup> = {
+  ask: ({ host, identity, signature }) => host.endpoint.store.lookup(identity!.key, signature),
+  onAnswer: (operation, found) => onLookup(operation, operation.identity!, found),
+  onFailure: (operation, error) => refuseByStore(operation, 'look up', error),
+};
 
 const isWaiting = (operation: LiveOperation): boolean => operation.actor.value === 'admitting';
 
@@ -91,7 +90,7 @@ function replay(operation: LiveOperation, stored: Uint8Array): void {
     return;
   }
   operation.host.counters.replayed++;
-  for (const attempt of operation.waiters) attempt.actor.send(REPLAYED);
+  operation.waiters.tell(REPLAYED);
   operation.actor.send({ type: 'replayed', outcome });
 }
 
@@ -156,26 +155,27 @@ function onValidated(operation: LiveOperation, validated: Validated): void {
 
 function admitToStore(operation: LiveOperation, input: unknown): void {
   if (!isWaiting(operation)) return;
-  const { identity, host } = operation;
   operation.input = input;
-  if (identity === undefined || !operation.isAdmittedToStore) {
+  if (!operation.isAdmittedToStore) {
     operation.actor.send(ADMITTED);
     return;
   }
   operation.admission = 'under way';
-  settle(
-    () => host.endpoint.store.admit(identity.key, operation.signature, admitOptions(operation)),
-    (admission) => {
-      operation.admission = 'none';
-      onAdmission(operation, identity, admission);
-    },
-    (error) => {
-      operation.admission = 'none';
-      refuseByStore(operation, 'admit', error);
-      operation.admissionCameLate();
-    },
-  );
+  inquire(ADMITTING, operation);
 }
+
+const ADMITTING: Inquiry<LiveOperation, Admission> = {
+  ask: (operation) => operation.host.endpoint.store.admit(operation.identity!.key, operation.signature, admitOptions(operation)),
+  onAnswer: (operation, admission) => {
+    operation.admission = 'none';
+    onAdmission(operation, operation.identity!, admission);
+  },
+  onFailure: (operation, error) => {
+    operation.admission = 'none';
+    refuseByStore(operation, 'admit', error);
+    operation.admissionCameLate();
+  },
+};
 
 /** The session of the owner is who must not have been replaced (resume.unknown). */
 function admitOptions(operation: LiveOperation): AdmitOptions {

@@ -3,6 +3,7 @@
  * Attempts are found by request id; operations by theirs, in the table that all sessions of a store share.
  */
 import type { ServedMethod } from '../contract.ts';
+import { IdTable } from '../id-table.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import type { driverMachine } from '../machines/driver.ts';
 import type { CallMessage, CancelMessage } from '../wire/index.ts';
@@ -28,7 +29,7 @@ export class Inbound {
   readonly host: DriverHost;
   readonly channels: Channels;
   readonly parent: LiveActor<typeof driverMachine>;
-  readonly #attempts = new Map<number, InboundAttempt>();
+  readonly #attempts = new IdTable<InboundAttempt>();
   /** Operations whose owner was lost with its link and that nobody else waits for, by the owner's request id: they run on (resume.live). */
   readonly #adrift = new Map<number, LiveOperation>();
   /** There was a loss, and the peer has not called since: a cancel now is of an attempt of before (cancel.offline). */
@@ -153,9 +154,9 @@ export class Inbound {
   /** Takes every attempt off its operation. Gives those that have lost their owner by it, by the owner's request id. */
   #detachAll(): Map<number, LiveOperation> {
     const ownerless = new Map<number, LiveOperation>();
-    for (const [requestId, attempt] of [...this.#attempts]) {
+    for (const attempt of this.#attempts.inOrder()) {
       const { operation } = attempt;
-      if (operation?.owner === attempt) ownerless.set(requestId, operation);
+      if (operation?.owner === attempt) ownerless.set(attempt.message.requestId, operation);
       operation?.drop(attempt);
       attempt.actor.send(LINK_LOST);
     }

@@ -2,13 +2,14 @@
  * The live operations of one store in this process (op.admit: one owner per id, whichever session or connection its attempts
  * came by). A space is one scope and caller; no peer can reach another's (op.scope). Numbers are found by series.
  */
+import { IdTable } from '../id-table.ts';
 import type { OperationStore } from '../store/store.ts';
 import type { LiveOperation } from './operation.ts';
 
 /** The live numbers of one series, and how far its caller has acknowledged them (op.ack). */
 export class LiveSeries {
   readonly id: string;
-  readonly operations = new Map<number, LiveOperation>();
+  readonly operations = new IdTable<LiveOperation>();
   acknowledged = 0;
   /** Sessions whose own series it is. */
   users = 0;
@@ -98,11 +99,14 @@ export class OperationSpace {
     };
   }
 
-  /** Goes on once no release of that id is on its way to the store: a late one would undo what was admitted after it. */
+  /** Whether a release of that id is on its way to the store: a late one would undo what was admitted after it. */
+  isReleasing(id: string | number, series: LiveSeries): boolean {
+    return this.#releasing.size > 0 && this.#releasing.has(nameOf(id, series));
+  }
+
+  /** Goes on once it has got there. */
   afterRelease(id: string | number, series: LiveSeries, goOn: () => void): void {
-    const waiting = this.#releasing.size === 0 ? undefined : this.#releasing.get(nameOf(id, series));
-    if (waiting === undefined) goOn();
-    else waiting.push(goOn);
+    this.#releasing.get(nameOf(id, series))?.push(goOn);
   }
 
   /** A peer may name any number of series: none is kept for its name alone. */

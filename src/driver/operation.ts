@@ -15,10 +15,12 @@ import type { InboundAttempt } from './attempt.ts';
 import { BoundEnds } from './bound-ends.ts';
 import { HandlerCall } from './handler-call.ts';
 import type { DriverHost } from './host.ts';
-import { settle } from './maybe.ts';
+import { inquire, settle } from './maybe.ts';
+import type { Inquiry } from './maybe.ts';
 import type { LiveSeries, OperationSpace } from './operation-table.ts';
 import { endingFailure, failure, toStored } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
+import { Waiters } from './waiters.ts';
 
 const ADMIT = { type: 'admit' } as const;
 const STARTED = { type: 'started' } as const;
@@ -64,7 +66,7 @@ export class LiveOperation {
   readonly signature: OperationSignature;
   readonly actor: LiveActor<typeof operationMachine>;
   /** Those who will be told, in the order they joined (op.waiters). */
-  readonly waiters: Set<InboundAttempt>;
+  readonly waiters: Waiters;
   /** The attempt that brought it: what its handler sees of the call. */
   readonly first: InboundAttempt;
   /** The attempt whose cancel or loss decides over the handler; none when a `persist` operation outlived its session. */
@@ -91,7 +93,7 @@ export class LiveOperation {
     this.identity = identity;
     this.signature = first.message;
     this.first = first;
-    this.waiters = new Set([first]);
+    this.waiters = new Waiters(first);
     this.owner = first;
     this.host = first.inbound.host;
     const { method } = served;
@@ -188,12 +190,12 @@ export class LiveOperation {
 
   answer(outcome: Outcome): void {
     this.outcome = outcome;
-    for (const attempt of this.#dismiss()) attempt.actor.send({ type: 'settled', outcome });
+    this.waiters.dismiss({ type: 'settled', outcome });
   }
 
   announceSealing(outcome: Outcome): void {
     this.outcome = outcome;
-    for (const attempt of this.waiters) attempt.actor.send(SEALING);
+    this.waiters.tell(SEALING);
   }
 
   answerSealed(): void {
@@ -205,7 +207,7 @@ export class LiveOperation {
     this.ends?.reset(ending === 'handler-failed' ? 'handler-failed' : 'aborted');
     const outcome = endingFailure(this.actor.context, ending, this.#endingDetail);
     const type = ending === 'handler-failed' ? 'settled' : 'aborted';
-    for (const attempt of this.#dismiss()) attempt.actor.send({ type, outcome });
+    this.waiters.dismiss({ type, outcome });
   }
 
   detachWaiter(attempt: InboundAttempt): void {
@@ -223,20 +225,13 @@ export class LiveOperation {
   }
 
   passOn(): void {
-    const [heir] = this.waiters;
-    if (heir !== undefined) this.#own(heir);
+    const { first } = this.waiters;
+    if (first !== undefined) this.#own(first);
   }
 
   #own(attempt: InboundAttempt): void {
     this.owner = attempt;
     if (this.actor.value === 'live') attempt.actor.send(STARTED);
-  }
-
-  /** All who wait, in the order they joined; from here on nobody does. */
-  #dismiss(): InboundAttempt[] {
-    const waiters = [...this.waiters];
-    this.waiters.clear();
-    return waiters;
   }
 
   seal(): void {
@@ -245,16 +240,19 @@ export class LiveOperation {
       this.actor.send(STORED);
       return;
     }
-    settle(
-      () => this.host.endpoint.store.seal(identity.key, this.signature, toStored(outcome), this.method.persist ? DURABLE : VOLATILE),
-      () => this.actor.send(STORED),
-      (error) => {
-        this.#storeFailed('seal', error);
-        this.release('store-lost');
-        this.actor.send(STORE_FAILED);
-      },
-    );
+    inquire(LiveOperation.#sealing, this);
   }
+
+  static readonly #sealing: Inquiry<LiveOperation, void> = {
+    ask: ({ host, identity, signature, outcome, method }) =>
+      host.endpoint.store.seal(identity!.key, signature, toStored(outcome!), method.persist ? DURABLE : VOLATILE),
+    onAnswer: ({ actor }) => actor.send(STORED),
+    onFailure: (operation, error) => {
+      operation.#storeFailed('seal', error);
+      operation.release('store-lost');
+      operation.actor.send(STORE_FAILED);
+    },
+  };
 
   /** Marks the admission as ended without an outcome, as well as the store can: what it cannot note it will call abandoned. */
   release(reason: ReleaseReason): void {

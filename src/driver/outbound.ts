@@ -4,6 +4,7 @@
  */
 import type { AnyMethod, CallOptions } from '../contract.ts';
 import { RpcError } from '../errors.ts';
+import { IdTable } from '../id-table.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import type { driverMachine } from '../machines/driver.ts';
 import type { RequestEvent, ResponseVerdict } from '../machines/request.ts';
@@ -34,7 +35,7 @@ export class Outbound implements RoomWaiter {
   readonly channels: Channels;
   readonly parent: LiveActor<typeof driverMachine>;
   /** By request id, until the caller has its outcome. */
-  readonly #pending = new Map<number, OutboundCall>();
+  readonly #pending = new IdTable<OutboundCall>();
   /** Attempts whose caller gave up when a link had taken them: their responses are still to come. */
   readonly #givenUp = new Map<number, OutboundCall>();
   /** There is no link, or calls of before go first. */
@@ -200,7 +201,7 @@ export class Outbound implements RoomWaiter {
 
   /** Before the channels are told: those of calls that may be sent again begin again with them (resume.rebind). */
   interruptEnds(): void {
-    for (const { ends, method, operationId } of this.#pending.values()) if (method.idem && operationId !== undefined) ends?.interrupted();
+    for (const { ends, method, operationId } of this.#pending.inOrder()) if (method.idem && operationId !== undefined) ends?.interrupted();
   }
 
   /** The link is gone, and there may be another one. Where there are no operation ids nobody could tell a second attempt from the first (retry.off). */
@@ -208,7 +209,7 @@ export class Outbound implements RoomWaiter {
     this.#isResuming = true;
     this.#inFlight = 0;
     for (const call of this.#givenUp.values()) call.inFlight = false;
-    for (const call of [...this.#pending.values()]) {
+    for (const call of this.#pending.inOrder()) {
       call.inFlight = false;
       call.actor.send(call.operationId === undefined ? LOST_WITHOUT_ID : LINK_LOST);
     }
@@ -231,7 +232,7 @@ export class Outbound implements RoomWaiter {
   /** resume.resend, resume.unknown: what may go again goes first, in the order of the calls. */
   sendAgain(judgement: Judgement): void {
     this.#queue.clear();
-    for (const call of [...this.#pending.values()]) {
+    for (const call of this.#pending.inOrder()) {
       const { value } = call.actor;
       const reason = value === 'interrupted' ? call.whyNotAgain(judgement) : undefined;
       call.ticket = undefined;
@@ -252,7 +253,7 @@ export class Outbound implements RoomWaiter {
   /** The connection is at its end, or lost for good: judges every pending call (outcome.closing, retry.off). */
   end(event: EndedEvent): void {
     this.#ended = event;
-    for (const call of [...this.#pending.values()]) call.actor.send(event);
+    for (const call of this.#pending.inOrder()) call.actor.send(event);
     this.#givenUp.clear();
     this.#inFlight = 0;
     this.host.outlet.stopAwaitingRoom(this);

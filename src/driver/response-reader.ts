@@ -25,9 +25,25 @@ interface Waiter {
 /** Settles `waiter` with what `message` says. Never throws. */
 export function readResponse(call: ReadingCall, message: ResponseMessage, waiter: Waiter): void {
   call.showMetadata(message.metadata);
-  if (message.ok) readValue(call, call.method.output, { bytes: message.result, what: 'result', waiter, accept: (value) => waiter.resolve(value) });
+  if (message.ok) readResult(call, message.result, waiter);
   else if (message.error.kind === 'user') readUserFailure(call, message.error, waiter);
   else waiter.reject(failed(call, message.error));
+}
+
+function readResult(call: ReadingCall, bytes: Uint8Array, waiter: Waiter): void {
+  const { output } = call.method;
+  if (output !== undefined) {
+    readValue(call, output, { bytes, what: 'result', waiter, accept: (value) => waiter.resolve(value) });
+    return;
+  }
+  let value: unknown;
+  try {
+    value = decodeValue(bytes);
+  } catch (error) {
+    waiter.reject(invalid(call, 'result', 'does not decode', error));
+    return;
+  }
+  waiter.resolve(value);
 }
 
 function readUserFailure(call: ReadingCall, error: ResponseError, waiter: Waiter): void {

@@ -7,14 +7,16 @@
  * What is settled ahead of the watermark is kept as runs, known by both ends: there are at most as many as calls in flight,
  * however long the one that holds the watermark back takes.
  */
+import { IdTable } from '../id-table.ts';
+
 export class Series {
   /** 16 hex digits, made with the session and kept over resumes. */
   readonly id: string;
   #last = 0;
   #watermark = 0;
   #told = 0;
-  readonly #firstByLast = new Map<number, number>();
-  readonly #lastByFirst = new Map<number, number>();
+  readonly #firstByLast = new IdTable<number>();
+  readonly #lastByFirst = new IdTable<number>();
 
   constructor(id: string) {
     this.id = id;

@@ -14,6 +14,8 @@ import type { ActorHost } from './actor-host.ts';
 import type { Blueprint, Handler } from './blueprint.ts';
 import { isChildError, snapshotOf } from './compile.ts';
 import { Observers } from './observers.ts';
+import { ABANDONED, BUSY, DONE, RESTING, STARTING, STOPPED, STOPPING } from './phases.ts';
+import type { Phase } from './phases.ts';
 import { advance, begin, initialContext } from './run.ts';
 import type { Stage } from './run.ts';
 import { embody, halt } from './stock.ts';
@@ -25,17 +27,6 @@ export interface LightActorOptions {
   readonly owner: unknown;
   readonly parent: LightActor | undefined;
 }
-
-const RESTING = 0;
-const BUSY = 1;
-/** Busy with its last event. */
-const STOPPING = 2;
-const DONE = 3;
-const STOPPED = 4;
-/** Of a real actor: its initial actions run. */
-const STARTING = 5;
-/** Of a real actor: one of its initial actions threw, the others are left out. */
-const ABANDONED = 6;
 
 /** Before the machine's context is made. */
 const NO_CONTEXT: Record<string, unknown> = {};
@@ -52,7 +43,7 @@ export class LightActor implements Stage, Embodied {
   private readonly host: ActorHost;
   private readonly owner: unknown;
   private readonly parent: LightActor | undefined;
-  private phase: 0 | 1 | 2 | 3 | 4 | 5 | 6 = BUSY;
+  private phase: Phase = BUSY;
   private queue: EventObject[] | undefined = undefined;
   /** The event whose actions run. */
   private current: EventObject | undefined = undefined;
@@ -143,18 +134,31 @@ export class LightActor implements Stage, Embodied {
   /** Begins light. Throws what the machine's context, guards and assignments throw at the start; what its actions throw is reported. */
   startLight(input: unknown): void {
     const { tables } = this.blueprint;
-    const { startsPlainly } = tables;
-    const event: EventObject & { readonly input: unknown } = { type: 'xstate.init', input };
     this.extended = initialContext(tables, input);
-    if (!startsPlainly) {
+    if (tables.startsPlainly && tables.start.instructions.length === 0) {
+      this.host.enter(this);
+      this.phase = RESTING;
+    } else {
+      this.startWithActions(input);
+    }
+  }
+
+  private startWithActions(input: unknown): void {
+    const { tables } = this.blueprint;
+    const event: EventObject & { readonly input: unknown } = { type: 'xstate.init', input };
+    if (!tables.startsPlainly) {
       this.deferred = [];
       begin(this, tables, event);
     }
     this.host.enter(this);
-    if (!startsPlainly) {
-      this.attempt(() => this.performDeferred());
-    } else if (tables.start.instructions.length > 0) {
-      this.attempt(() => begin(this, tables, event));
+    try {
+      if (tables.startsPlainly) {
+        begin(this, tables, event);
+      } else {
+        this.performDeferred();
+      }
+    } catch (error) {
+      this.report(error);
     }
     this.rest();
     this.drain();
@@ -265,14 +269,6 @@ export class LightActor implements Stage, Embodied {
   private sendReal(real: Actor<AnyStateMachine>, event: EventObject): void {
     if (this.phase !== STOPPING && real.getSnapshot().status === 'active') {
       real.send(event);
-    }
-  }
-
-  private attempt(start: () => void): void {
-    try {
-      start();
-    } catch (error) {
-      this.report(error);
     }
   }
 

@@ -41,9 +41,15 @@ export function begin(stage: Stage, tables: Tables, event: EventObject): void {
 /** Handles one event. False: nothing in the chart answers to it, and nothing has changed. */
 export function advance(stage: Stage, tables: Tables, event: EventObject): boolean {
   const { leaf } = stage;
+  const moves = movesOf(leaf, event.type);
+  const first = moves[0];
+  if (first !== undefined && first.isBare && first.target.always === NO_MOVES) {
+    stage.leaf = first.target;
+    return true;
+  }
   const args = new Arguments(stage.extended, event);
   stage.raised = undefined;
-  const move = select(movesOf(leaf, event.type), args);
+  const move = select(moves, args);
   if (move !== undefined) {
     settle(stage, tables, move.target, execute(stage, tables, move.instructions, args));
     return true;
@@ -82,7 +88,16 @@ function settle(stage: Stage, tables: Tables, reached: Leaf, reachedArgs: Argume
 }
 
 function movesOf(leaf: Leaf, eventType: string): readonly Move[] {
-  return leaf.moves.get(eventType) ?? (leaf.otherMoves === undefined ? NO_MOVES : leaf.otherMoves(eventType));
+  if (leaf.latestType === eventType) {
+    return leaf.latestMoves;
+  }
+  const moves = leaf.moves.get(eventType);
+  if (moves === undefined) {
+    return leaf.otherMoves === undefined ? NO_MOVES : leaf.otherMoves(eventType);
+  }
+  leaf.latestType = eventType;
+  leaf.latestMoves = moves;
+  return moves;
 }
 
 function select(moves: readonly Move[], args: Arguments): Move | undefined {

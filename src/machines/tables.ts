@@ -45,6 +45,8 @@ export interface Move {
   readonly guard: Guard | undefined;
   readonly instructions: readonly Instruction[];
   readonly target: Leaf;
+  /** It does nothing and needs no guard: there is nothing to decide and nothing to perform, only a state to be in. */
+  readonly isBare: boolean;
   /** The snapshot after it is another one: stock stops looking for eventless transitions after one that changes nothing. */
   readonly changes: boolean;
 }
@@ -57,6 +59,9 @@ export interface Leaf {
   readonly finishes: boolean;
   /** By event type, every type the chart names; candidates in the order they are tried, from the leaf up to the root. */
   readonly moves: Map<string, readonly Move[]>;
+  /** The type that was looked up last and what was found: an actor's life takes it through a state by the same event, nearly always. */
+  latestType: string | undefined;
+  latestMoves: readonly Move[];
   /** For a type the chart does not name: its wildcards. Undefined where there are none. */
   otherMoves: ((eventType: string) => readonly Move[]) | undefined;
   always: readonly Move[];

@@ -54,7 +54,17 @@ class Tabulator {
     const value = valueOf(node);
     const finishes = node.type === 'final' && node.parent !== undefined && node.parent.parent === undefined;
     const template = this.machine.resolveState({ value, context: {} });
-    return { index, value, finishes, moves: new Map(), otherMoves: undefined, always: NO_MOVES, template };
+    return {
+      index,
+      value,
+      finishes,
+      moves: new Map(),
+      latestType: undefined,
+      latestMoves: NO_MOVES,
+      otherMoves: undefined,
+      always: NO_MOVES,
+      template,
+    };
   }
 
   private fill(node: AnyStateNode, leaf: Leaf): void {
@@ -105,7 +115,8 @@ class Tabulator {
       instructions.push(...chainOf(passage.leaf).flatMap((node) => this.perform(node.exit)));
     }
     const changes = passage.leaf !== from || instructions.some((instruction) => instruction.code === ASSIGN);
-    return { guard: this.guard(transition), instructions, target, changes };
+    const guard = this.guard(transition);
+    return { guard, instructions, target, isBare: guard === undefined && instructions.length === 0, changes };
   }
 
   private enter(node: AnyStateNode, byDefault: boolean): Instruction[] {

@@ -1,6 +1,6 @@
 /**
  * What leaves a session: messages gather in a batch, and what one turn of the event loop gathered goes to the link together,
- * normally as one payload. Items gather by channel, and join the batch before whatever message follows them. While the link is above its
+ * normally as one payload. A turn that gathers many hands over the first of them early: the peer begins on those while we go on. Items gather by channel, and join the batch before whatever message follows them. While the link is above its
  * high-water mark the batch waits, and no new call or item is added to it (link.backpressure); answers are, and are counted, so that a peer
  * that asks on and reads none of them can be stopped.
  */
@@ -12,6 +12,8 @@ import { afterTurn } from './turn.ts';
 
 /** Bytes after which a batch leaves within its turn, so that one turn cannot gather without bound. */
 const FLUSH_BYTES = 256 * 1024;
+/** Messages after which it does so too; the second time within a turn after twice as many, and so on: a write costs as much as some calls do. */
+const EARLY_MESSAGES = 24;
 
 export class Outbox implements Outlet {
   readonly #batch: MessageBatch;
@@ -20,6 +22,9 @@ export class Outbox implements Outlet {
   #link: Link | undefined;
   #full = false;
   #scheduled = false;
+  /** Messages added since the last hand-over of this turn, and how many lead to the next. */
+  #gathered = 0;
+  #early = EARLY_MESSAGES;
   /** Responses that wait for a full link, by connection, and other answers. */
   readonly #heldResponses = new Map<number, number>();
   #heldAnswers = 0;
@@ -27,6 +32,8 @@ export class Outbox implements Outlet {
   readonly #roomWaiters = new Set<RoomWaiter>();
   readonly #flushTurn = () => {
     this.#scheduled = false;
+    this.#gathered = 0;
+    this.#early = EARLY_MESSAGES;
     this.flush();
   };
 
@@ -86,14 +93,14 @@ export class Outbox implements Outlet {
     if (!isBesideItems(message)) this.#items.flush();
     this.#batch.add(message);
     if (this.#full) this.#hold(message);
-    this.#schedule();
+    this.#added();
   }
 
   sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, argument: { value: unknown; ends: ArgumentChannels }): Uint8Array {
     this.#items.flush();
     const args = this.#batch.addCall(head, argument.value, argument.ends);
     this.#handovers.push(call);
-    this.#schedule();
+    this.#added();
     return args;
   }
 
@@ -101,14 +108,14 @@ export class Outbox implements Outlet {
     this.#items.flush();
     this.#batch.add(message);
     this.#handovers.push(call);
-    this.#schedule();
+    this.#added();
   }
 
   sendResult(head: { connectionId: number; requestId: number; metadata: Metadata }, value: unknown): Uint8Array {
     this.#items.flush();
     const result = this.#batch.addResult(head, value);
     if (this.#full) this.#holdResponse(head.connectionId);
-    this.#schedule();
+    this.#added();
     return result;
   }
 
@@ -178,6 +185,18 @@ export class Outbox implements Outlet {
   #holdNothing(): void {
     this.#heldAnswers = 0;
     if (this.#heldResponses.size > 0) this.#heldResponses.clear();
+  }
+
+  /** One message more, which is no item. */
+  #added(): void {
+    this.#gathered++;
+    if (this.#gathered < this.#early) {
+      this.#schedule();
+      return;
+    }
+    this.#gathered = 0;
+    this.#early *= 2;
+    this.flush();
   }
 
   #schedule(): void {

@@ -5,6 +5,7 @@
  *   a series   1 … mark | 7 8 | 12 | … newest     at or below the mark, or in a range of evicted numbers: expired
  *                         ╰ evicted ranges        has a record: known · anything else: unknown
  */
+import { IdTable } from '../id-table.ts';
 import type { Chain, Chained } from './chain.ts';
 import { ForgottenNumbers } from './forgotten-numbers.ts';
 import type { KeptBytes } from './kept-bytes.ts';
@@ -50,14 +51,18 @@ export class Shelf {
 /** The records with string ids. One that is evicted is unknown again (op.expiry). */
 export class Names {
   readonly shelf: Shelf;
-  readonly records = new Map<string | number, MemoryRecord>();
+  readonly records = new Map<string, MemoryRecord>();
 
   constructor(shelf: Shelf) {
     this.shelf = shelf;
   }
 
+  add(record: MemoryRecord): void {
+    this.records.set(record.id as string, record);
+  }
+
   evict(record: MemoryRecord): void {
-    this.records.delete(record.id);
+    this.records.delete(record.id as string);
   }
 }
 
@@ -66,7 +71,7 @@ export class Series implements Chained<Series> {
   readonly shelf: Shelf;
   readonly name: string;
   readonly forgotten = new ForgottenNumbers();
-  readonly records = new Map<string | number, MemoryRecord>();
+  readonly records = new IdTable<MemoryRecord>();
   previous: Series | undefined = undefined;
   next: Series | undefined = undefined;
   chain: Chain<Series> | undefined = undefined;
@@ -80,6 +85,10 @@ export class Series implements Chained<Series> {
   /** Every number up to here is expired. */
   get mark(): number {
     return this.forgotten.mark;
+  }
+
+  add(record: MemoryRecord): void {
+    this.records.set(record.id as number, record);
   }
 
   /** The record of a number; undefined: unknown. */
@@ -103,7 +112,7 @@ export class Series implements Chained<Series> {
 
   /** Forgets a settled record, but not that it was there. */
   evict(record: MemoryRecord, discard: (record: MemoryRecord) => void): void {
-    this.records.delete(record.id);
+    this.records.delete(record.id as number);
     this.forgotten.add(record.id as number);
     const { excess } = this.forgotten;
     if (excess !== undefined) this.raiseMark(excess, discard);
@@ -111,7 +120,7 @@ export class Series implements Chained<Series> {
 
   #discard(record: MemoryRecord | undefined, discard: (record: MemoryRecord) => void): void {
     if (record === undefined) return;
-    this.records.delete(record.id);
+    this.records.delete(record.id as number);
     discard(record);
   }
 }

@@ -219,7 +219,7 @@ class RecordsInMemory implements MemoryStore {
     if (this.#bytes + bytes > this.#maxBytes && !this.#makeRoomFor(key, bytes)) return undefined;
     const home = typeof key.id === 'string' ? this.#namesOf(key) : this.#homeSeries(key);
     const record = new MemoryRecord(home, key.id, { methodId: signature.methodId, args: keepBytes(signature.args) }, bytes);
-    home.records.set(key.id, record);
+    home.add(record);
     this.#bytes += bytes;
     return record;
   }

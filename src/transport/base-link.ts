@@ -25,6 +25,16 @@ export interface LinkTimers {
 /** A graceful close in which nothing moves for so long is given up, so that a silent peer cannot keep a link for ever. */
 export const CLOSE_TIMEOUT_MS = 30_000;
 
+/** Payloads of so many bytes are worth a system call of their own. */
+const WORTH_BYTES = 512;
+/** Above this they are large ones, of which some go in one call. */
+const LARGE_BYTES = 64 * 1024;
+
+/** Whether a payload leaves at once, for the peer to begin on it; the others wait for the end of the tick, and leave together. */
+export function leavesAtOnce({ byteLength }: Uint8Array): boolean {
+  return byteLength >= WORTH_BYTES && byteLength <= LARGE_BYTES;
+}
+
 /** The platform's timers, which do not keep a process alive. */
 export const platformTimers: LinkTimers = {
   setTimeout(run, delayMs) {

@@ -3,7 +3,7 @@
  * sent in one turn of the event loop leaves in one system call. How streams come about is not its matter: tcp.ts, unix.ts, stdio.ts.
  */
 import type { Readable, Writable } from 'node:stream';
-import { BaseLink } from './base-link.ts';
+import { BaseLink, leavesAtOnce } from './base-link.ts';
 import { FrameSplitter, HEADER_BYTES, writeFrames } from './framing.ts';
 
 /** Bytes handed over and not yet taken by the system above which `send` says false (link.backpressure). */
@@ -65,6 +65,7 @@ export class StreamLink extends BaseLink {
     if (this.#queue.length === 0) process.nextTick(flush, this);
     this.#queue.push(payload);
     this.#queuedBytes += payload.byteLength + HEADER_BYTES;
+    if (leavesAtOnce(payload)) this.flush();
     if (this.#queuedBytes + this.#writable.writableLength < this.#highWaterBytes) return true;
     this.#flow = 'saturated';
     return false;

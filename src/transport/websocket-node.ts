@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { RawData } from 'ws';
-import { BaseLink, LinkClosedError, abortError, plainBytes } from './base-link.ts';
+import { BaseLink, LinkClosedError, abortError, leavesAtOnce, plainBytes } from './base-link.ts';
 import { PayloadTooLargeError } from './link.ts';
 import type { Link, Listener } from './link.ts';
 import { startServer, stopServer } from './sockets.ts';
@@ -23,7 +23,7 @@ interface NodeWebSocketOptions {
 class NodeWebSocketLink extends BaseLink {
   readonly facts: Readonly<Record<string, unknown>>;
   readonly #socket: WebSocket;
-  /** Below the WebSocket. Corked for the turn in which something is sent, so that it all leaves in one system call. */
+  /** Below the WebSocket. Corked for the turn in which something is sent, so that small payloads leave in one system call. */
   readonly #stream: Socket;
   #batch: 'none' | 'corked' = 'none';
   #flow: 'free' | 'saturated' = 'free';
@@ -60,6 +60,7 @@ class NodeWebSocketLink extends BaseLink {
       process.nextTick(() => this.#flush());
     }
     this.#socket.send(payload);
+    if (leavesAtOnce(payload)) this.#flush();
     if (this.#socket.bufferedAmount < Math.max(HIGH_WATER_BYTES, this.#stream.writableHighWaterMark)) return true;
     this.#flow = 'saturated';
     return false;

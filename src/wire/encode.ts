@@ -100,7 +100,7 @@ export function writeCallHead(head: CallHead): void {
   if (head.ack === undefined) writeNil();
   else writeUint(head.ack, 'ack');
   count(head.channels.length, MAX_CHANNELS, 'channels');
-  for (const id of head.channels) writeId(id, 'channels');
+  if (head.channels.length > 0) for (const id of head.channels) writeId(id, 'channels');
   writeMetadata(head.metadata);
 }
 

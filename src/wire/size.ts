@@ -20,6 +20,7 @@ function binaryBytes(value: Uint8Array | undefined): number {
 
 function metadataBytes(metadata: Metadata): number {
   let bytes = 5;
+  if (metadata.length === 0) return bytes;
   for (const [key, value] of metadata) {
     bytes +=
       2 +

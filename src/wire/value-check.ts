@@ -99,9 +99,13 @@ function objectBound(value: object, depth: number): number {
   return value instanceof Map ? entriesBound(value, depth + 1) : itemsBound(value as Set<unknown>, depth + 1);
 }
 
+const { hasOwnProperty } = Object.prototype;
+
 function propertiesBound(value: Record<string, unknown>, depth: number): number {
   let bound = 5;
-  for (const key of Object.keys(value)) {
+  // Without a list of the keys, which would cost as much as all else here.
+  for (const key in value) {
+    if (!hasOwnProperty.call(value, key)) continue;
     if (key === '__proto__') return FAULT;
     bound += stringBound(key) + boundOf(value[key], depth);
     // Not left to the sum: a cycle's walk is as wide as the value to the power of MAX_DEPTH unless the first fault ends it.

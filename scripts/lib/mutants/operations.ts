@@ -51,18 +51,15 @@ const IDENTITY: readonly Mutant[] = [
     name: 'decode-before-comparing',
     rule: 'op.order',
     file: ADMISSION,
-    find: `  if (!isWaiting(operation)) return;
-  settle(
-    () => host.endpoint.store.lookup(`,
+    find: '  if (isWaiting(operation)) inquire(LOOKING_UP, operation);',
     replace: `  if (!isWaiting(operation)) return;
   try {
     operation.decodeInput();
   } catch {
-    refuse(operation, failure('invalid-payload', 'malformed', 'the arguments do not decode'));
+    refuse(operation, failure('invalid-payload', 'malformed', ''));
     return;
   }
-  settle(
-    () => host.endpoint.store.lookup(`,
+  inquire(LOOKING_UP, operation);`,
     tests: [OPERATIONS_TEST],
   },
   {
@@ -160,11 +157,9 @@ const ENDS: readonly Mutant[] = [
     name: 'start-before-the-admission',
     rule: 'op.seal-durable',
     file: ADMISSION,
-    find: `  settle(
-    () => host.endpoint.store.admit(`,
+    find: '  inquire(ADMITTING, operation);',
     replace: `  operation.actor.send(ADMITTED);
-  settle(
-    () => host.endpoint.store.admit(`,
+  inquire(ADMITTING, operation);`,
     tests: [STORE_TEST],
   },
   {
@@ -186,17 +181,25 @@ const ENDS: readonly Mutant[] = [
   {
     name: 'forget-a-waiter',
     rule: 'op.waiters',
-    file: OPERATION,
-    find: 'const waiters = [...this.waiters];',
-    replace: 'const waiters = [...this.waiters].slice(0, 1);',
+    file: 'src/driver/waiters.ts',
+    find: `    this.#others = undefined;
+    first?.actor.send(event);
+    if (others !== undefined)`,
+    replace: `    this.#others = undefined;
+    first?.actor.send(event);
+    if (others === undefined)`,
     tests: [OPERATIONS_TEST],
   },
   {
     name: 'answer-the-last-first',
     rule: 'op.waiters',
-    file: OPERATION,
-    find: 'const waiters = [...this.waiters];',
-    replace: 'const waiters = [...this.waiters].toReversed();',
+    file: 'src/driver/waiters.ts',
+    find: `    this.#others = undefined;
+    first?.actor.send(event);
+    if (others !== undefined) for (const attempt of others) attempt.actor.send(event);`,
+    replace: `    this.#others = undefined;
+    if (others !== undefined) for (const attempt of others) attempt.actor.send(event);
+    first?.actor.send(event);`,
     tests: [OPERATIONS_TEST],
   },
   {
