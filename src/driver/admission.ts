@@ -181,7 +181,7 @@ const ADMITTING: Inquiry<LiveOperation, Admission> = {
 function admitOptions(operation: LiveOperation): AdmitOptions {
   const { method } = operation;
   const host = operation.owner === undefined ? operation.host : operation.owner.inbound.host;
-  return { takeOver: method.idem, durable: method.persist, series: host.peerSeries.id, epoch: host.epoch };
+  return { takeOver: method.idem, durable: method.persist, owned: true, series: host.peerSeries.id, epoch: host.epoch };
 }
 
 function onAdmission(operation: LiveOperation, identity: OperationIdentity, admission: Admission): void {

@@ -27,8 +27,8 @@ const STARTED = { type: 'started' } as const;
 const ATTACHED = { type: 'attached' } as const;
 const SEALING = { type: 'sealing' } as const;
 const STORED = { type: 'stored' } as const;
-const DURABLE: SealOptions = Object.freeze({ durable: true });
-const VOLATILE: SealOptions = Object.freeze({ durable: false });
+const DURABLE: SealOptions = Object.freeze({ durable: true, owned: true });
+const VOLATILE: SealOptions = Object.freeze({ durable: false, owned: true });
 const STORE_FAILED = { type: 'storeFailed' } as const;
 
 type EventOf<T extends OperationEvent['type']> = Extract<OperationEvent, { type: T }>;

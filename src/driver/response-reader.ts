@@ -31,46 +31,40 @@ export function readResponse(call: ReadingCall, message: ResponseMessage, waiter
 }
 
 function readResult(call: ReadingCall, bytes: Uint8Array, waiter: Waiter): void {
+  const value = decoded(call, 'result', bytes);
   const { output } = call.method;
-  if (output !== undefined) {
-    readValue(call, output, { bytes, what: 'result', waiter, accept: (value) => waiter.resolve(value) });
-    return;
-  }
-  let value: unknown;
-  try {
-    value = decodeValue(bytes);
-  } catch (error) {
-    waiter.reject(invalid(call, 'result', 'does not decode', error));
-    return;
-  }
-  waiter.resolve(value);
+  if (value instanceof RpcError) waiter.reject(value);
+  else if (output === undefined) waiter.resolve(value);
+  else check(call, { schema: output, value, what: 'result', waiter, accept: (checked) => waiter.resolve(checked) });
 }
 
 function readUserFailure(call: ReadingCall, error: ResponseError, waiter: Waiter): void {
   const accept = (data: unknown) => waiter.reject(failed(call, error, data));
-  if (error.data === undefined) accept(undefined);
-  else readValue(call, call.method.error, { bytes: error.data, what: 'error', waiter, accept });
+  const data = error.data === undefined ? undefined : decoded(call, 'error', error.data);
+  const schema = call.method.error;
+  if (data instanceof RpcError) waiter.reject(data);
+  else if (error.data === undefined || schema === undefined) accept(data);
+  else check(call, { schema, value: data, what: 'error', waiter, accept });
 }
 
-interface Reading {
-  readonly bytes: Uint8Array;
+/** The value, or why it is none. */
+function decoded(call: ReadingCall, what: 'result' | 'error', bytes: Uint8Array): unknown {
+  try {
+    return decodeValue(bytes);
+  } catch (error) {
+    return invalid(call, what, 'does not decode', error);
+  }
+}
+
+interface Checking {
+  readonly schema: StandardSchemaV1;
+  readonly value: unknown;
   readonly what: 'result' | 'error';
   readonly accept: (value: unknown) => void;
   readonly waiter: Waiter;
 }
 
-function readValue(call: ReadingCall, schema: StandardSchemaV1 | undefined, { bytes, what, accept, waiter }: Reading): void {
-  let value: unknown;
-  try {
-    value = decodeValue(bytes);
-  } catch (error) {
-    waiter.reject(invalid(call, what, 'does not decode', error));
-    return;
-  }
-  if (schema === undefined) {
-    accept(value);
-    return;
-  }
+function check(call: ReadingCall, { schema, value, what, accept, waiter }: Checking): void {
   settle<Validated>(
     () => validate(schema, value),
     (validated) => {

@@ -157,12 +157,20 @@ function enqueue(stage: Stage, event: EventObject): void {
   }
 }
 
+const { hasOwnProperty } = Object.prototype;
+
 /** A new context, as XState's `assign` makes it: the old one's own properties, then the update's. */
 function assigned(assignment: unknown, args: Arguments, params: unknown): Context {
-  if (typeof assignment === 'function') {
-    return Object.assign({ ...args.context }, (assignment as Computed)(args, params));
-  }
   const context = { ...args.context };
+  if (typeof assignment === 'function') {
+    const update = (assignment as Computed)(args, params) as Context;
+    for (const key in update) {
+      if (hasOwnProperty.call(update, key)) {
+        context[key] = update[key];
+      }
+    }
+    return context;
+  }
   for (const key of Object.keys(assignment as object)) {
     context[key] = computed((assignment as Context)[key], args, params);
   }

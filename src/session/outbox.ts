@@ -14,6 +14,10 @@ import { afterTurn } from './turn.ts';
 const FLUSH_BYTES = 256 * 1024;
 /** Messages after which it does so too; the second time within a turn after twice as many, and so on: a write costs as much as some calls do. */
 const EARLY_MESSAGES = 24;
+/** Bytes of items after which they are handed over too: as much work for the peer as those messages are. */
+const EARLY_ITEM_BYTES = 8 * 1024;
+/** Credit that is worth a write of its own: its sender may be waiting for it. */
+const EARLY_CREDIT = 64;
 
 export class Outbox implements Outlet {
   readonly #batch: MessageBatch;
@@ -93,7 +97,8 @@ export class Outbox implements Outlet {
     if (!isBesideItems(message)) this.#items.flush();
     this.#batch.add(message);
     if (this.#full) this.#hold(message);
-    this.#added();
+    if (message.type === 'grant' && message.credit >= EARLY_CREDIT) this.flush();
+    else this.#added();
   }
 
   sendCall(call: Handover, head: Omit<CallMessage, 'type' | 'args'>, argument: { value: unknown; ends: ArgumentChannels }): Uint8Array {
@@ -200,7 +205,7 @@ export class Outbox implements Outlet {
   }
 
   #schedule(): void {
-    if (this.#batch.byteLength + this.#items.byteLength >= FLUSH_BYTES) {
+    if (this.#items.byteLength >= EARLY_ITEM_BYTES || this.#batch.byteLength + this.#items.byteLength >= FLUSH_BYTES) {
       this.flush();
     } else if (!this.#scheduled) {
       this.#scheduled = true;

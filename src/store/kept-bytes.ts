@@ -23,6 +23,12 @@ export function keepBytes(view: Uint8Array): KeptBytes {
   return new Uint8Array(view);
 }
 
+/** Bytes that nobody touches any more: a view is kept as it is where it is most of a large buffer, so that what it pins is no more than twice its size. */
+export function keepOwnBytes(view: Uint8Array): KeptBytes {
+  const length = view.byteLength;
+  return length > STRING_BYTES && view.buffer.byteLength <= 2 * length && !isBuffer(view) ? view : keepBytes(view);
+}
+
 /** The kept bytes, as a plain Uint8Array that owns its buffer. Whoever gets them reads only. */
 export function readBytes(kept: KeptBytes): Uint8Array {
   if (typeof kept !== 'string') return kept;

@@ -5,10 +5,10 @@
  */
 import { ABANDONED, CONFLICT, EXPIRED, FENCED, STARTED, UNKNOWN } from './answers.ts';
 import { Chain } from './chain.ts';
-import { keepBytes, readBytes, sameBytes } from './kept-bytes.ts';
+import { keepBytes, keepOwnBytes, readBytes, sameBytes } from './kept-bytes.ts';
 import { MemoryRecord, Names, Series, Shelf } from './memory-records.ts';
 import { DEFAULT_RETENTION_MS } from './store.ts';
-import type { Admission, AdmitOptions, Lookup, OperationKey, OperationSignature, OperationStore, ReleaseReason } from './store.ts';
+import type { Admission, AdmitOptions, Lookup, OperationKey, OperationSignature, OperationStore, ReleaseReason, SealOptions } from './store.ts';
 
 export interface MemoryStoreOptions {
   /** How long settled records are kept unless acknowledged, in milliseconds. Default 15 minutes. */
@@ -113,7 +113,7 @@ class RecordsInMemory implements MemoryStore {
     if (found === 'expired') return EXPIRED;
     if (found !== undefined) return this.#admitAgain(found, signature, options);
     if (this.#isFenced(key.scope, options)) return FENCED;
-    if (this.#add(key, signature) !== undefined) return STARTED;
+    if (this.#add(key, signature, options.owned) !== undefined) return STARTED;
     this.#refused++;
     return FULL;
   }
@@ -126,7 +126,7 @@ class RecordsInMemory implements MemoryStore {
     fences.set(series, { dial: Math.max(dial, before?.dial ?? 0), since: this.#clock.now() });
   }
 
-  seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array): void {
+  seal(key: OperationKey, signature: OperationSignature, outcome: Uint8Array, options?: SealOptions): void {
     const found = this.#find(key);
     // Acknowledged while it ran: nobody will ask for it (op.ack).
     if (found === 'expired') return;
@@ -134,7 +134,7 @@ class RecordsInMemory implements MemoryStore {
     const record = found ?? this.#add(key, signature);
     if (record === undefined || record.state !== 'admitted') return;
     record.state = 'sealed';
-    record.outcome = keepBytes(outcome);
+    record.outcome = options?.owned === true ? outcome : keepBytes(outcome);
     record.bytes += outcome.byteLength;
     this.#bytes += outcome.byteLength;
     this.#settle(record);
@@ -214,11 +214,12 @@ class RecordsInMemory implements MemoryStore {
   }
 
   /** A new record, admitted; undefined where there is no room. */
-  #add(key: OperationKey, signature: OperationSignature): MemoryRecord | undefined {
+  #add(key: OperationKey, signature: OperationSignature, isOwned = false): MemoryRecord | undefined {
     const bytes = RECORD_BYTES + signature.args.byteLength + (typeof key.id === 'string' ? key.id.length * 2 : 0);
     if (this.#bytes + bytes > this.#maxBytes && !this.#makeRoomFor(key, bytes)) return undefined;
     const home = typeof key.id === 'string' ? this.#namesOf(key) : this.#homeSeries(key);
-    const record = new MemoryRecord(home, key.id, { methodId: signature.methodId, args: keepBytes(signature.args) }, bytes);
+    const args = isOwned ? keepOwnBytes(signature.args) : keepBytes(signature.args);
+    const record = new MemoryRecord(home, key.id, { methodId: signature.methodId, args }, bytes);
     home.add(record);
     this.#bytes += bytes;
     return record;

@@ -47,11 +47,15 @@ export interface AdmitOptions {
   readonly epoch?: number | undefined;
   /** False for a method that is not `persist`: its admission counts before it is on disk (op.seal-durable). Default true. */
   readonly durable?: boolean;
+  /** Nobody touches the arguments' bytes any more: they need not be copied to be kept. Default false. */
+  readonly owned?: boolean;
 }
 
 export interface SealOptions {
   /** False for a method that is not `persist`: nobody waits for its outcome to be on disk. Default true. */
   readonly durable?: boolean;
+  /** The outcome's bytes are the store's: nobody else has them, and they need not be copied to be kept. Default false. */
+  readonly owned?: boolean;
 }
 
 export type ReleaseReason = 'released' | 'handler-failed' | 'store-lost';

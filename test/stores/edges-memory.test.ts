@@ -34,4 +34,23 @@ describe('a memory store', () => {
     expect(store.evicted).toBe(1);
     expect(store.bytes).toBeLessThanOrEqual(20_000);
   });
+
+  it('[link.ownership] keeps what it is given for good as it is, and does not pin a large buffer for a small part of it', () => {
+    const store = memoryStore({});
+    const payload = new Uint8Array(70_000).fill(1);
+    const most: OperationSignature = { methodId: 1, args: payload.subarray(100) };
+    const least: OperationSignature = { methodId: 1, args: payload.subarray(0, 100) };
+    void store.admit(numbered(1), most, { takeOver: false, owned: true });
+    void store.admit(numbered(2), least, { takeOver: false, owned: true });
+    const outcome = new Uint8Array(300).fill(3);
+    void store.seal(numbered(1), most, outcome, { owned: true });
+    void store.seal(numbered(2), least, outcome.slice());
+    const kept = store.lookup(numbered(1), most) as { outcome: Uint8Array };
+    expect(kept).toEqual({ state: 'sealed', outcome });
+    // What a caller must not do shows what was kept: the bytes themselves, or a copy.
+    payload.fill(2);
+    const state = (id: number, args: Uint8Array) => (store.lookup(numbered(id), { methodId: 1, args }) as { state: string }).state;
+    expect(state(1, payload.subarray(100))).toBe('sealed');
+    expect(state(2, payload.subarray(0, 100))).toBe('conflict');
+  });
 });
