@@ -122,7 +122,7 @@ export function defineActor<Owner>(): <M extends AnyStateMachine>(definition: Ac
   return <M extends AnyStateMachine>({ machine, name, actions }: ActorDefinition<M, Owner>): ActorKind<M, Owner> => {
     const { tables } = compile(machine);
     const handlers = handlersInOrder(name, tables, actions as Readonly<Record<string, Handler | undefined>>);
-    return new Kind(machine, { name, tables, handlers, stock: stockMachine(machine, tables.actionNames) });
+    return new Kind(machine, { name, tables, handlers, stock: stockMachine(machine, tables.actionNames, tables.hearsChildren) });
   };
 }
 

@@ -19,13 +19,20 @@ export function embody(ref: object, handle: Embodied): void {
   embodiedByRef.set(ref, handle);
 }
 
-/** The machine with the named actions, in the order of their slots, performed by the actor's handle. */
-export function stockMachine(machine: AnyStateMachine, actionNames: readonly string[]): AnyStateMachine {
+const CHILD_DONE = /^xstate\.done\.actor\./;
+
+/**
+ * The machine with the named actions, in the order of their slots, performed by the actor's handle. One that does not hear children is not asked about their
+ * ends: XState would remember, for ever and for each state, what it might do at every event type that it was ever asked about, and these have the child's name.
+ */
+export function stockMachine(machine: AnyStateMachine, actionNames: readonly string[], hearsChildren: boolean): AnyStateMachine {
   const actions = Object.fromEntries(actionNames.map((name, slot) => [name, actionAt(slot)]));
   const stock = machine.provide({ actions });
   const transition = stock.transition;
   stock.transition = (snapshot, event, scope) =>
-    handleOf(scope.self).transitionReal(event as EventObject, snapshot, () => transition(snapshot, event, scope));
+    handleOf(scope.self).transitionReal(event as EventObject, snapshot, () =>
+      !hearsChildren && CHILD_DONE.test((event as EventObject).type) ? snapshot : transition(snapshot, event, scope),
+    );
   // A live snapshot is handed over as it is: XState's own way would search the whole context, payloads included, for refs to revive.
   stock.restoreSnapshot = (snapshot) => snapshot as AnyMachineSnapshot;
   return stock;
