@@ -17,6 +17,8 @@ const HIGH_BITS = 0x85eb_ca6b;
 /** A peer that chooses its numbers must not be able to choose their places too. What is visible never depends on it. */
 const SECRET = crypto.getRandomValues(new Int32Array(1))[0]!;
 const FREE = 0;
+/** What every table without room has. */
+const NONE: never[] = [];
 
 /** Keys are whole numbers from 1 to 2^53 - 1. */
 export class IdTable<V> {
@@ -25,8 +27,8 @@ export class IdTable<V> {
   #shift = 32;
   /** Since the table has had this size. */
   #deletions = 0;
-  #ids: number[] = [];
-  #values: (V | undefined)[] = [];
+  #ids: number[] = NONE;
+  #values: (V | undefined)[] = NONE;
 
   get size(): number {
     return this.#size;
@@ -65,8 +67,8 @@ export class IdTable<V> {
   clear(): void {
     this.#size = 0;
     this.#capacity = 0;
-    this.#ids = [];
-    this.#values = [];
+    this.#ids = NONE;
+    this.#values = NONE;
   }
 
   /** Every value as the table is now, by ascending number. */

@@ -10,6 +10,7 @@ import type { Capacity, ListenOptions } from './options.ts';
 import { resolveResume } from './recovery-options.ts';
 import type { ResolvedResume } from './recovery-options.ts';
 import { SessionCore } from './session/session-core.ts';
+import type { SessionCoreOptions } from './session/session-options.ts';
 import { ResumableSessions } from './session/resumable-sessions.ts';
 import { Session } from './session/session.ts';
 import type { CloseOptions } from './session/session.ts';
@@ -68,6 +69,8 @@ class Sessions {
   readonly #endpoint: Endpoint;
   readonly #terms: SessionTerms;
   readonly #resumable: ResumableSessions | undefined;
+  /** What all of them are made with. */
+  readonly #sessionOptions: SessionCoreOptions;
   readonly #cores = new Set<SessionCore>();
   /** Those of them whose handshake is not done. */
   readonly #handshaking = new Set<SessionCore>();
@@ -87,19 +90,12 @@ class Sessions {
     host.attach();
     if (inspect !== undefined) host.inspect(inspect);
     this.actor.start();
+    this.#sessionOptions = this.#makeSessionOptions();
   }
 
-  accept(link: Link): void {
-    if (this.actor.getSnapshot().value !== 'listening') {
-      link.abort(new Error('the server is closing'));
-      return;
-    }
+  #makeSessionOptions(): SessionCoreOptions {
     const { services, resume, capacity } = this.#terms;
-    if (this.#handshaking.size >= capacity.maxHandshakes) {
-      this.#refuse(link);
-      return;
-    }
-    const core = new SessionCore({
+    return {
       endpoint: this.#endpoint,
       role: 'acceptor',
       services,
@@ -110,7 +106,19 @@ class Sessions {
       facade: (made) => new Session(made),
       onConnected: (made) => this.#connected(made),
       onClosed: (made) => this.#closed(made),
-    });
+    };
+  }
+
+  accept(link: Link): void {
+    if (this.actor.getSnapshot().value !== 'listening') {
+      link.abort(new Error('the server is closing'));
+      return;
+    }
+    if (this.#handshaking.size >= this.#terms.capacity.maxHandshakes) {
+      this.#refuse(link);
+      return;
+    }
+    const core = new SessionCore(this.#sessionOptions);
     this.#cores.add(core);
     this.#handshaking.add(core);
     core.start();

@@ -37,8 +37,10 @@ export const IMPLEMENTATIONS: Elements = {
   are: 'made by implement()',
   fits: (element) => typeof element === 'object' && element !== null && (element as Partial<ServiceImplementation>).methods instanceof Map,
 };
+const NONE: readonly never[] = Object.freeze([]);
+
 export function list<T>(path: string, given: readonly T[] | undefined, elements: Elements): readonly T[] {
-  if (given === undefined) return [];
+  if (given === undefined) return NONE;
   if (!Array.isArray(given)) throw new TypeError(`options.${path} must be an array, not ${given === null ? 'null' : typeof given}`);
   const wrong = given.findIndex((element) => !elements.fits(element));
   if (wrong >= 0) throw new TypeError(`options.${path}[${wrong}] must be ${elements.are}`);

@@ -219,8 +219,10 @@ function handlerTimeout(given: unknown): number | undefined {
 /** With the rest of a hello or welcome, of which the longest part is the scope, they must fit into 64 KiB (session.handshake-limits). */
 const MAX_CREDENTIALS_BYTES = 60 * 1024;
 
+const noCredentials = (): undefined => undefined;
+
 function encodedCredentials(given: unknown): () => Uint8Array | undefined {
-  if (given === undefined) return () => undefined;
+  if (given === undefined) return noCredentials;
   let encoded: Uint8Array;
   try {
     encoded = encodeValue(given);
@@ -233,8 +235,11 @@ function encodedCredentials(given: unknown): () => Uint8Array | undefined {
   return () => encoded;
 }
 
+const ignore = (): void => {};
+
 /** A logger that throws decides nothing: its error is thrown where nobody's call is in the way. */
-function guarded(log: (entry: LogEntry) => void): (entry: LogEntry) => void {
+function guarded(log: ((entry: LogEntry) => void) | undefined): (entry: LogEntry) => void {
+  if (log === undefined) return ignore;
   return (entry) => {
     try {
       log(entry);
@@ -282,9 +287,9 @@ export function resolveOptions(given: PeerOptions, side: Side): ResolvedOptions 
     handlerTimeoutMs: handlerTimeout(given.handlerTimeoutMs),
     credentials: encodedCredentials(given.credentials),
     authenticate: optional('authenticate', given.authenticate, 'function'),
-    onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? (() => {}),
+    onHandlerError: optional('onHandlerError', given.onHandlerError, 'function') ?? ignore,
     exposeErrors: optional('exposeErrors', given.exposeErrors, 'boolean') ?? false,
-    log: guarded(optional('log', given.log, 'function') ?? (() => {})),
+    log: guarded(optional('log', given.log, 'function')),
     middleware: list('middleware', given.middleware, FUNCTIONS),
     clock: having('clock', given.clock, ['now', 'setTimeout', 'clearTimeout']) ?? platformClock,
     random: having('random', given.random, ['number', 'bytes']) ?? platformRandom,

@@ -20,7 +20,7 @@ const RUNTIME = [...HANDLES, 'transport', 'machines', 'driver', 'session'];
 
 export const ROOMS: readonly Room[] = [
   // What everyone may use: vocabulary and tiny helpers that use nothing themselves.
-  { name: 'base', paths: ['errors.ts', 'hold.ts', 'id-table.ts'], uses: [], packages: [] },
+  { name: 'base', paths: ['errors.ts', 'hold.ts', 'id-table.ts', 'lazy-collections.ts'], uses: [], packages: [] },
 
   // Four rooms that know nothing of each other.
   { name: 'transport', paths: ['transport/'], uses: ['base'], packages: ['node:', 'ws'] },

@@ -3,6 +3,7 @@
  * channel-sender.ts's and channel-receiver.ts's; how ends get into arguments and out of them is argument-ends.ts's and bound-ends.ts's.
  */
 import type { AnyMethod } from '../contract.ts';
+import { LazyMap } from '../lazy-collections.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import type { driverMachine } from '../machines/driver.ts';
 import type { EndMessage, GrantMessage, ItemMessage, ItemsMessage, ResetMessage } from '../wire/index.ts';
@@ -10,7 +11,7 @@ import { ArgumentEnds } from './argument-ends.ts';
 import { ChannelReceiver } from './channel-receiver.ts';
 import { ChannelSender } from './channel-sender.ts';
 import type { ChannelLoss } from './channel-loss.ts';
-import { EarlyChannels } from './early-channels.ts';
+import { EarlyChannels, isPeers } from './early-channels.ts';
 import type { EarlyChannel } from './early-channels.ts';
 import type { DriverHost } from './host.ts';
 
@@ -20,7 +21,7 @@ export type ChannelMessage = ItemMessage | ItemsMessage | EndMessage | ResetMess
 export class Channels {
   readonly host: DriverHost;
   readonly parent: LiveActor<typeof driverMachine>;
-  readonly #ends = new Map<number, BoundEnd>();
+  readonly #ends = new LazyMap<number, BoundEnd>();
   readonly #early: EarlyChannels;
   #nextId: number;
   #receivers = 0;
@@ -29,7 +30,7 @@ export class Channels {
     this.host = host;
     this.parent = parent;
     this.#nextId = host.oddIds ? 1 : 2;
-    this.#early = new EarlyChannels((id) => this.#isPeers(id));
+    this.#early = new EarlyChannels(host);
   }
 
   /** Channels that are bound and not over. */
@@ -52,10 +53,6 @@ export class Channels {
     let waiting = 0;
     for (const end of this.#ends.values()) waiting += end.waiting;
     return waiting;
-  }
-
-  #isPeers(id: number): boolean {
-    return (id % 2 === 1) !== this.host.oddIds;
   }
 
   nextChannelId(): number {
@@ -110,7 +107,7 @@ export class Channels {
   /** What a call's list of channels breaks; undefined: nothing, and from here on they are announced (id.parity, id.violation). */
   announce(ids: readonly number[]): string | undefined {
     for (const id of ids) {
-      if (!this.#isPeers(id)) return `channel id ${id} has our parity, not yours`;
+      if (!isPeers(id, this.host)) return `channel id ${id} has our parity, not yours`;
       if (this.#early.wasAnnounced(id)) return `channel id ${id} was used before`;
       this.#early.announce(id);
     }

@@ -2,6 +2,8 @@
  * Channels that the peer speaks of before they are bound here (channel.early): their call was announced and waits, for the store say, or has not come yet. What
  * they bring is kept in order, within bounds, and handed over at the binding.
  */
+import { LazyMap, LazySet } from '../lazy-collections.ts';
+import type { DriverHost } from './host.ts';
 
 /** Channels with something kept; and how much in all. */
 const MAX_KEPT_CHANNELS = 1_024;
@@ -22,17 +24,21 @@ export interface EarlyChannel {
 /** Nothing has come. */
 const QUIET: EarlyChannel = Object.freeze({ values: [], bytes: 0, ended: false, reset: undefined, credit: 0 });
 
+/** Whether an id has the peer's parity. */
+export function isPeers(id: number, { oddIds }: DriverHost): boolean {
+  return (id % 2 === 1) !== oddIds;
+}
+
 export class EarlyChannels {
-  readonly #isPeers: (id: number) => boolean;
+  readonly #host: DriverHost;
   /** Ids of calls whose argument is not decoded yet. */
-  readonly #announced = new Set<number>();
-  readonly #kept = new Map<number, EarlyChannel>();
+  readonly #announced = new LazySet<number>();
+  readonly #kept = new LazyMap<number, EarlyChannel>();
   #keptBytes = 0;
   #highest = 0;
 
-  /** `isPeers`: whether an id has the peer's parity. */
-  constructor(isPeers: (id: number) => boolean) {
-    this.#isPeers = isPeers;
+  constructor(host: DriverHost) {
+    this.#host = host;
   }
 
   /** Channels announced, or spoken of, and not bound. */
@@ -61,7 +67,7 @@ export class EarlyChannels {
   find(id: number): EarlyChannel | undefined {
     const known = this.#kept.get(id);
     if (known !== undefined) return known;
-    if (!this.#announced.has(id) && !(this.#isPeers(id) && id > this.#highest)) return undefined;
+    if (!this.#announced.has(id) && !(isPeers(id, this.#host) && id > this.#highest)) return undefined;
     const early: EarlyChannel = { values: [], bytes: 0, ended: false, reset: undefined, credit: 0 };
     this.#kept.set(id, early);
     return early;

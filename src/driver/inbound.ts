@@ -4,6 +4,7 @@
  */
 import type { ServedMethod } from '../contract.ts';
 import { IdTable } from '../id-table.ts';
+import { LazyMap } from '../lazy-collections.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import type { driverMachine } from '../machines/driver.ts';
 import type { CallMessage, CancelMessage } from '../wire/index.ts';
@@ -31,7 +32,7 @@ export class Inbound {
   readonly parent: LiveActor<typeof driverMachine>;
   readonly #attempts = new IdTable<InboundAttempt>();
   /** Operations whose owner was lost with its link and that nobody else waits for, by the owner's request id: they run on (resume.live). */
-  readonly #adrift = new Map<number, LiveOperation>();
+  readonly #adrift = new LazyMap<number, LiveOperation>();
   /** There was a loss, and the peer has not called since: a cancel now is of an attempt of before (cancel.offline). */
   #mayHearOfBefore = false;
 

@@ -3,6 +3,7 @@
  * came by). A space is one scope and caller; no peer can reach another's (op.scope). Numbers are found by series.
  */
 import { IdTable } from '../id-table.ts';
+import { LazyMap } from '../lazy-collections.ts';
 import type { OperationStore } from '../store/store.ts';
 import type { LiveOperation } from './operation.ts';
 
@@ -24,9 +25,9 @@ export class OperationSpace {
   readonly caller: 'initiator' | 'acceptor';
   readonly #onEmpty: (space: OperationSpace) => void;
   readonly #series = new Map<string, LiveSeries>();
-  readonly #named = new Map<string, LiveOperation>();
+  readonly #named = new LazyMap<string, LiveOperation>();
   /** Who waits for a release that is on its way to the store, by the operation it is of. */
-  readonly #releasing = new Map<string, (() => void)[]>();
+  readonly #releasing = new LazyMap<string, (() => void)[]>();
   #users = 0;
   #live = 0;
 

@@ -5,6 +5,7 @@
 import type { AnyMethod, CallOptions } from '../contract.ts';
 import { RpcError } from '../errors.ts';
 import { IdTable } from '../id-table.ts';
+import { LazyMap } from '../lazy-collections.ts';
 import type { LiveActor } from '../machines/spawn.ts';
 import type { driverMachine } from '../machines/driver.ts';
 import type { RequestEvent, ResponseVerdict } from '../machines/request.ts';
@@ -37,7 +38,7 @@ export class Outbound implements RoomWaiter {
   /** By request id, until the caller has its outcome. */
   readonly #pending = new IdTable<OutboundCall>();
   /** Attempts whose caller gave up when a link had taken them: their responses are still to come. */
-  readonly #givenUp = new Map<number, OutboundCall>();
+  readonly #givenUp = new LazyMap<number, OutboundCall>();
   /** There is no link, or calls of before go first. */
   #isResuming = false;
   /** Calls without an attempt in flight, in order. */

@@ -12,7 +12,7 @@ export interface RootActorOptions<M extends AnyStateMachine, Owner> {
   readonly input: InputFrom<M>;
   /** Absent: the actor is the root of a system of its own. */
   readonly parent?: AnyActorRef | undefined;
-  /** The system's clock; of a root only, since its children share it. */
+  /** The system's clock; of a root only, since its children share it, and needed there. */
   readonly clock?: { setTimeout(callback: () => void, delayMs: number): unknown; clearTimeout(id: unknown): void } | undefined;
 }
 
@@ -37,7 +37,8 @@ export class RootKind<M extends AnyStateMachine, Owner> {
 
   /** Not started yet. */
   make({ id, owner, input, parent, clock }: RootActorOptions<M, Owner>): Actor<M> {
-    const options: object = { id, input, ...(parent && { parent }), ...(clock && { clock }) };
+    // Two literals, not one put together: such an object has a shape of its own, which takes more than the object.
+    const options: object = parent === undefined ? { id, input, clock } : { id, input, parent };
     // What the machine is, the kind's type says; that the options fit, RootActorOptions says.
     const actor = createActor(this.#machine, options) as unknown as Actor<M>;
     this.#owners.set(actor, owner);

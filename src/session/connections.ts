@@ -5,6 +5,7 @@
 import { Connection } from '../connection.ts';
 import { isPromise } from '../driver/maybe.ts';
 import { RpcError, textOf } from '../errors.ts';
+import { LazyMap } from '../lazy-collections.ts';
 import { conceal, MetadataView } from '../metadata.ts';
 import { resolveOpen, resolveTerms } from '../connection-options.ts';
 import type { ConnectionRequest, ConnectionTerms, OpenOptions } from '../connection-options.ts';
@@ -26,13 +27,13 @@ const MAX_REJECTIONS = 256;
 export class Connections {
   readonly #core: SessionCore;
   /** Open ones, and those we have asked for. */
-  readonly #live = new Map<number, ConnectionCore>();
-  readonly #pending = new Map<number, Pending>();
+  readonly #live = new LazyMap<number, ConnectionCore>();
+  readonly #pending = new LazyMap<number, Pending>();
   /** What we asked for and the peer has not decided: it is asked again on a new link. */
-  readonly #asking = new Map<number, OpenMessage>();
+  readonly #asking = new LazyMap<number, OpenMessage>();
   readonly #closes: UnconfirmedCloses;
   /** Why the last few of the peer's opens were rejected: it asks again if the link was lost before it heard. */
-  readonly #rejections = new Map<number, string>();
+  readonly #rejections = new LazyMap<number, string>();
   #nextId: number;
   /** The highest id the peer has opened: it allocates them in order (id.unique). */
   #highestOfPeer = 0;
@@ -44,7 +45,7 @@ export class Connections {
   constructor(core: SessionCore) {
     this.#core = core;
     this.#nextId = core.role === 'initiator' ? 1 : 2;
-    this.#closes = new UnconfirmedCloses((message) => core.outbox.send(message));
+    this.#closes = new UnconfirmedCloses(core.outbox);
   }
 
   get size(): number {

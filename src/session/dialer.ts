@@ -25,6 +25,7 @@ export class Dialer {
   #number = 0;
   /** Tries since there was a session on a link. */
   #tries = 0;
+  /** The dial that has not come to anything yet. */
   #attempt: AbortController | undefined = undefined;
   #timer: unknown = undefined;
   #due: (() => void) | undefined = undefined;
@@ -47,9 +48,18 @@ export class Dialer {
     const late = (link: Link) => link.abort(new Error('this dial was given up'));
     // A connector may throw where it should reject.
     new Promise<Link>((resolve) => resolve(connector.connect(attempt.signal, limits))).then(
-      (link) => (attempt.signal.aborted ? late(link) : linked(link)),
+      (link) => {
+        if (attempt.signal.aborted) {
+          late(link);
+          return;
+        }
+        this.#attempt = undefined;
+        linked(link);
+      },
       (error: unknown) => {
-        if (!attempt.signal.aborted) failed(error, (error as { final?: unknown } | null)?.final === true);
+        if (attempt.signal.aborted) return;
+        this.#attempt = undefined;
+        failed(error, (error as { final?: unknown } | null)?.final === true);
       },
     );
   }

@@ -13,6 +13,7 @@ import type { SessionCoreOptions } from './session-options.ts';
 export class Greeting {
   readonly #core: SessionCore;
   readonly #options: SessionCoreOptions;
+  /** Only while there is one. */
   #handshaking: Handshaking | undefined = undefined;
   /** What resumes the session: the initiator was told it, the acceptor makes it (resume.key). */
   #resumeKey: Uint8Array | undefined = undefined;
@@ -63,10 +64,11 @@ export class Greeting {
     if (dialer !== undefined) this.#say(makeHello(endpoint, { scope, series: series.id, dial: dialer.number, resumeKey: this.#resumeKey }));
   }
 
-  /** The acceptor's answer, and the key that resumes the session from now on. */
+  /** The handshake is done. The acceptor's answer, and the key that resumes the session from now on. */
   welcome({ sessionId, resumed, resumable }: Agreement): void {
     const { endpoint, role, resumable: sessions } = this.#options;
     const core = this.#core;
+    this.#handshaking = undefined;
     if (role === 'initiator') return;
     const resumeKey = resumable && sessions !== undefined ? endpoint.options.random.bytes(RESUME_KEY_BYTES) : undefined;
     if (resumeKey !== undefined && core.agreement !== undefined) sessions?.keep(core, core.agreement, resumeKey);

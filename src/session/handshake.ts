@@ -125,8 +125,13 @@ async function agree(peer: HelloMessage | WelcomeMessage, { endpoint, scope, lin
     throw refusal(`maxPayload must be at least ${HANDSHAKE_MAX_PAYLOAD} bytes, not ${peer.limits.maxPayload}`);
   if (peer.limits.maxConcurrentRequests < 1) throw refusal('maxConcurrentRequests must be at least 1');
   const principal = options.authenticate === undefined ? '' : await authenticated(options.authenticate, { peer, linkFacts, log: options.log });
+  // Written out: an object that begins with the members of another one has a shape of its own, which takes more than the object.
+  const { sessionId, dial, resumed, peerRetentionMs } = told;
   return {
-    ...told,
+    sessionId,
+    dial,
+    resumed,
+    peerRetentionMs,
     principal,
     scopeDigest: digestScope(scope, principal),
     // A link takes no more than its own side's limit, either way.
@@ -192,7 +197,6 @@ function digestScope(scope: Uint8Array, principal: Principal): string {
 }
 
 export function toHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
+  // Joined, not added up letter by letter: such a text is kept as a chain of its parts, ten times as large.
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

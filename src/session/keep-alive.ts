@@ -1,7 +1,7 @@
 /** Keeps watch over a link (session.keepalive): the timers of machines/keep-alive.ts, and what the peer was heard to say. */
 import { keepAliveMachine } from '../machines/keep-alive.ts';
 import { defineActor } from '../machines/spawn.ts';
-import type { ActorHost, LiveActor } from '../machines/spawn.ts';
+import type { LiveActor } from '../machines/spawn.ts';
 import type { Clock } from '../options.ts';
 import type { Link } from '../transport/link.ts';
 import type { SessionCore } from './session-core.ts';
@@ -17,19 +17,15 @@ const keepers = defineActor<KeepAlive>()({
   },
 });
 
-export interface KeepAliveSettings {
+interface Times {
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  readonly clock: Clock;
-  readonly actors: ActorHost;
-  readonly sendPing: (nonce: number) => void;
-  /** Grows with whatever comes over the link, also with parts of a payload, where the link can tell. */
-  readonly activity: () => number;
-  readonly onDead: (error: Error) => void;
 }
 
 export class KeepAlive {
-  readonly #settings: KeepAliveSettings;
+  readonly #core: SessionCore;
+  readonly #link: Link;
+  readonly #times: Times;
   readonly #actor: LiveActor<typeof keepAliveMachine>;
   #heardAtMs: number;
   /** Payloads heard, and how many they were at the last ping. */
@@ -40,70 +36,76 @@ export class KeepAlive {
   #timer: unknown = undefined;
 
   /** Watches a session's link, if its options want that. */
-  static over(core: SessionCore, link: Link, onDead: (error: Error) => void): KeepAlive | undefined {
-    const { keepAlive, clock } = core.endpoint.options;
-    if (keepAlive === false) return undefined;
-    return new KeepAlive({
-      ...keepAlive,
-      clock,
-      actors: core.actors,
-      sendPing: (nonce) => core.outbox.send({ type: 'ping', nonce }),
-      activity: () => link.inboundActivity ?? 0,
-      onDead,
-    });
+  static over(core: SessionCore, link: Link): KeepAlive | undefined {
+    const { keepAlive } = core.endpoint.options;
+    return keepAlive === false ? undefined : new KeepAlive(core, link, keepAlive);
   }
 
   /** Begins to watch. */
-  constructor(settings: KeepAliveSettings) {
-    this.#settings = settings;
-    this.#heardAtMs = settings.clock.now();
-    this.#actor = keepers.spawn(settings.actors, { key: 0, input: undefined, owner: this });
+  private constructor(core: SessionCore, link: Link, times: Times) {
+    this.#core = core;
+    this.#link = link;
+    this.#times = times;
+    this.#heardAtMs = this.#clock.now();
+    this.#actor = keepers.spawn(core.actors, { key: 0, input: undefined, owner: this });
+  }
+
+  get #clock(): Clock {
+    return this.#core.endpoint.options.clock;
+  }
+
+  /** Grows with whatever comes over the link, also with parts of a payload, where the link can tell. */
+  get #activity(): number {
+    return this.#link.inboundActivity ?? 0;
   }
 
   /** A payload has come: any is a sign of life. */
   heard(): void {
     this.#heard++;
-    this.#heardAtMs = this.#settings.clock.now();
+    this.#heardAtMs = this.#clock.now();
   }
 
   /** The link is no more. */
   stop(): void {
-    this.#settings.clock.clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#timer);
     this.#actor.stop();
   }
 
   get #silenceMs(): number {
-    return this.#settings.clock.now() - this.#heardAtMs;
+    return this.#clock.now() - this.#heardAtMs;
+  }
+
+  /** Heard in the future: the clock was set back, and nobody knows how long ago that was. A ping tells. */
+  get #wasHeardLately(): boolean {
+    return this.#silenceMs >= 0 && this.#silenceMs < this.#times.intervalMs;
   }
 
   // ---- actions of the statechart
 
   awaitSilence(): void {
-    const { clock, intervalMs } = this.#settings;
-    // Heard in the future: the clock was set back, and nobody knows how long ago that was. A ping tells.
-    const isHeard = (): boolean => this.#silenceMs >= 0 && this.#silenceMs < intervalMs;
-    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: isHeard() });
-    // Such a clock must not make it wait longer than an interval, and one that counts in fractions not for none of the time.
-    this.#timer = clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(1, Math.ceil(intervalMs - this.#silenceMs))));
+    const { intervalMs } = this.#times;
+    const elapsed = (): void => this.#actor.send({ type: 'elapsed', heard: this.#wasHeardLately });
+    // A clock that was set back must not make it wait longer than an interval, and one that counts in fractions not for none of the time.
+    this.#timer = this.#clock.setTimeout(elapsed, Math.min(intervalMs, Math.max(1, Math.ceil(intervalMs - this.#silenceMs))));
   }
 
   ping(): void {
     this.#heardAtPing = this.#heard;
-    this.#activityAtPing = this.#settings.activity();
-    this.#settings.sendPing(++this.#nonce);
+    this.#activityAtPing = this.#activity;
+    this.#core.outbox.send({ type: 'ping', nonce: ++this.#nonce });
   }
 
   awaitAnswer(): void {
-    const { activity, clock, timeoutMs } = this.#settings;
+    const clock = this.#clock;
     // A large payload may take longer than the timeout to come whole.
-    const isHeard = (): boolean => this.#heard > this.#heardAtPing || activity() !== this.#activityAtPing;
+    const isHeard = (): boolean => this.#heard > this.#heardAtPing || this.#activity !== this.#activityAtPing;
     const judge = (): void => this.#actor.send({ type: 'elapsed', heard: isHeard() });
     // A turn later: a process that was busy for long runs its timers before it reads what has come meanwhile.
-    this.#timer = clock.setTimeout(() => (this.#timer = clock.setTimeout(judge, 0)), timeoutMs);
+    this.#timer = clock.setTimeout(() => (this.#timer = clock.setTimeout(judge, 0)), this.#times.timeoutMs);
   }
 
   declareDead(): void {
-    const { intervalMs, timeoutMs, onDead } = this.#settings;
-    onDead(new Error(`the peer was silent for ${intervalMs} ms and did not answer a ping within ${timeoutMs} ms (keepAlive)`));
+    const { intervalMs, timeoutMs } = this.#times;
+    this.#core.link.fail(new Error(`the peer was silent for ${intervalMs} ms and did not answer a ping within ${timeoutMs} ms (keepAlive)`));
   }
 }

@@ -3,7 +3,7 @@
  * (resume.supersedes). A link that turns out to resume another session is handed over to that.
  */
 import type { Clock } from '../options.ts';
-import type { Link } from '../transport/link.ts';
+import type { Link, LinkHandler } from '../transport/link.ts';
 import { encodeMessage } from '../wire/index.ts';
 import type { Message } from '../wire/index.ts';
 
@@ -14,7 +14,7 @@ export interface LineHolder {
   lineClosed(line: Line, error: Error | undefined): void;
 }
 
-export class Line {
+export class Line implements LinkHandler {
   readonly link: Link;
   /** The largest payload that is taken, in bytes: a link without a limit of its own leaves the check to its holder. */
   maxInbound = 0;
@@ -36,16 +36,26 @@ export class Line {
 
   /** Starts delivery. */
   open(): void {
-    this.link.open({
-      message: (payload) => this.#holder.received(this, payload),
-      drain: () => this.#holder.drained(this),
-      close: (error) => {
-        this.isClosed = true;
-        this.#stopLingering();
-        this.#holder.lineClosed(this, error);
-      },
-    });
+    this.link.open(this);
   }
+
+  // ---- what the link tells (LinkHandler)
+
+  message(payload: Uint8Array): void {
+    this.#holder.received(this, payload);
+  }
+
+  drain(): void {
+    this.#holder.drained(this);
+  }
+
+  close(error?: Error): void {
+    this.isClosed = true;
+    this.#stopLingering();
+    this.#holder.lineClosed(this, error);
+  }
+
+  // ---- what its holder does with it
 
   handOver(holder: LineHolder): void {
     this.#holder = holder;

@@ -5,6 +5,7 @@
  * that asks on and reads none of them can be stopped.
  */
 import type { Handover, Outlet, RoomWaiter } from '../driver/outlet.ts';
+import { LazyMap, LazySet } from '../lazy-collections.ts';
 import type { Link } from '../transport/link.ts';
 import { ItemGather, LARGE_ITEM_BYTES, measure, MessageBatch } from '../wire/index.ts';
 import type { ArgumentChannels, CallMessage, ItemRun, Message, Metadata } from '../wire/index.ts';
@@ -30,10 +31,10 @@ export class Outbox implements Outlet {
   #gathered = 0;
   #early = EARLY_MESSAGES;
   /** Responses that wait for a full link, by connection, and other answers. */
-  readonly #heldResponses = new Map<number, number>();
+  readonly #heldResponses = new LazyMap<number, number>();
   #heldAnswers = 0;
   #handovers: Handover[] = [];
-  readonly #roomWaiters = new Set<RoomWaiter>();
+  readonly #roomWaiters = new LazySet<RoomWaiter>();
   readonly #flushTurn = () => {
     this.#scheduled = false;
     this.#gathered = 0;

@@ -10,21 +10,22 @@ import { HANDSHAKE_EXPECTED } from './handshake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { Line } from './line.ts';
 import type { LineHolder } from './line.ts';
+import type { ResumableSessions } from './resumable-sessions.ts';
 import type { SessionCore } from './session-core.ts';
 
 export class PresentLink implements LineHolder {
   readonly #core: SessionCore;
-  readonly #onHeard: () => void;
+  readonly #resumable: ResumableSessions | undefined;
   #line: Line | undefined = undefined;
   /** One that the peer has come back on, until the session goes on with it. */
   #adopted: Line | undefined = undefined;
   #keepAlive: KeepAlive | undefined = undefined;
   #isHeard = false;
 
-  /** `onHeard`: the peer has said something after the handshake. */
-  constructor(core: SessionCore, onHeard: () => void) {
+  /** `resumable`: who is told that the peer has said something after the handshake. */
+  constructor(core: SessionCore, resumable: ResumableSessions | undefined) {
     this.#core = core;
-    this.#onHeard = onHeard;
+    this.#resumable = resumable;
   }
 
   get line(): Line | undefined {
@@ -77,7 +78,7 @@ export class PresentLink implements LineHolder {
   open({ link }: Line): void {
     const core = this.#core;
     core.outbox.attach(link);
-    this.#keepAlive = KeepAlive.over(core, link, (error) => this.fail(error));
+    this.#keepAlive = KeepAlive.over(core, link);
   }
 
   /** Nothing leaves over it any more. */
@@ -148,7 +149,7 @@ export class PresentLink implements LineHolder {
   #route(payload: Uint8Array): void {
     if (!this.#isHeard) {
       this.#isHeard = true;
-      this.#onHeard();
+      this.#resumable?.confirmed(this.#core);
     }
     decodeEach(payload, this.#core.router.route);
   }

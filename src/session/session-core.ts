@@ -3,6 +3,7 @@
  * actions do. What is said before it may be used is greeting.ts's; what users hold is session.ts; calls are the driver's.
  */
 import { BehaviorSubject } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { Endpoint } from '../driver/host.ts';
 import { Counters } from '../driver/counters.ts';
 import { Series } from '../driver/series.ts';
@@ -64,7 +65,9 @@ export class SessionCore {
   readonly acknowledgements: Acknowledgements;
   readonly root: ConnectionCore;
   readonly connections: Connections;
-  readonly status$ = new BehaviorSubject<SessionStatus>('connecting');
+  #status: SessionStatus = 'connecting';
+  /** Made for who asks. */
+  #status$: BehaviorSubject<SessionStatus> | undefined = undefined;
   /** Settles when the session has ended, whatever ended it. */
   readonly closed: Promise<void>;
   scope: Uint8Array;
@@ -98,12 +101,12 @@ export class SessionCore {
     this.acknowledgements = new Acknowledgements(this);
     this.router = new Router(this);
     this.greeting = new Greeting(this, options);
-    this.link = new PresentLink(this, () => options.resumable?.confirmed(this));
+    this.link = new PresentLink(this, options.resumable);
     this.actor = this.#makeActor();
     this.actors = new ActorHost(() => this.actor, { onError: (error, actorId) => this.reportActorError(error, actorId) });
     this.root = this.#makeRoot();
     this.connections = new Connections(this);
-    this.#facade = new Facade(() => options.facade(this));
+    this.#facade = new Facade(this, options.facade);
   }
 
   #makeRoot(): ConnectionCore {
@@ -135,7 +138,12 @@ export class SessionCore {
   }
 
   get status(): SessionStatus {
-    return this.status$.value;
+    return this.#status;
+  }
+
+  /** Replays the present one, and completes after `closed`: nobody asks for it later. */
+  get status$(): Observable<SessionStatus> {
+    return (this.#status$ ??= new BehaviorSubject(this.#status));
   }
 
   get isClosing(): boolean {
@@ -321,7 +329,9 @@ export class SessionCore {
   }
 
   #show(status: SessionStatus): void {
-    if (this.status !== status) this.status$.next(status);
+    if (this.#status === status) return;
+    this.#status = status;
+    this.#status$?.next(status);
   }
 
   #begin(): void {
@@ -378,7 +388,7 @@ export class SessionCore {
     this.link.end(ending);
     this.link.close();
     this.#show('closed');
-    this.status$.complete();
+    this.#status$?.complete();
     Promise.resolve(this.#options.onClosed(this)).then(this.#resolveClosed, this.#resolveClosed);
     this.#log(endingEntry(ending, this.facade.id));
   }

@@ -21,15 +21,14 @@ export interface CloseOptions {
 /** The relation between two peers. Both may call and serve. */
 export class Session implements CallSession {
   readonly #core: SessionCore;
-  readonly #status$: Observable<SessionStatus>;
+  /** Made for who asks. */
+  #status$: Observable<SessionStatus> | undefined = undefined;
   /** Connection 0, which lives as long as the session. */
   readonly root: Connection;
 
   /** @internal Made by `connect` and `listen`. */
   constructor(core: SessionCore) {
     this.#core = core;
-    // A subject that has completed replays nothing.
-    this.#status$ = defer(() => (core.status === 'closed' ? of<SessionStatus>('closed') : core.status$));
     this.root = new Connection(core.root.tether());
   }
 
@@ -60,7 +59,9 @@ export class Session implements CallSession {
 
   /** Replays the present status, and completes after `closed` (session.status). */
   get status$(): Observable<SessionStatus> {
-    return this.#status$;
+    const core = this.#core;
+    // A subject that has completed replays nothing.
+    return (this.#status$ ??= defer(() => (core.status === 'closed' ? of<SessionStatus>('closed') : core.status$)));
   }
 
   /** How many links it has had: grows with each (resume.generations). */

@@ -2,7 +2,8 @@
  * The connections that were closed here and of which the peer may not have heard: the link may be lost before the word has come through, and then it is said
  * again on the next one. A pong says that everything before its ping has.
  */
-import type { Message } from '../wire/index.ts';
+import { LazyMap } from '../lazy-collections.ts';
+import type { Outbox } from './outbox.ts';
 
 /** When so many closes are unconfirmed, the peer is asked. */
 const ASK_AT = 64;
@@ -10,23 +11,23 @@ const ASK_AT = 64;
 const FIRST_NONCE = 2 ** 31;
 
 export class UnconfirmedCloses {
-  readonly #send: (message: Message) => void;
+  readonly #outbox: Outbox;
   /** Reasons by connection id, in the order they were said. */
-  readonly #said = new Map<number, string>();
+  readonly #said = new LazyMap<number, string>();
   #nonce = FIRST_NONCE;
   /** How many of those said come before the ping that is on its way; 0: none is. */
   #asked = 0;
 
-  constructor(send: (message: Message) => void) {
-    this.#send = send;
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
   }
 
   say(connectionId: number, reason: string): void {
     this.#said.set(connectionId, reason);
-    this.#send({ type: 'close', connectionId, reason });
+    this.#outbox.send({ type: 'close', connectionId, reason });
     if (this.#said.size < ASK_AT || this.#asked > 0) return;
     this.#asked = this.#said.size;
-    this.#send({ type: 'ping', nonce: ++this.#nonce });
+    this.#outbox.send({ type: 'ping', nonce: ++this.#nonce });
   }
 
   pong(nonce: number): void {
@@ -38,7 +39,7 @@ export class UnconfirmedCloses {
   /** There is a new link. */
   sayAgain(): void {
     this.#asked = 0;
-    for (const [connectionId, reason] of this.#said) this.#send({ type: 'close', connectionId, reason });
+    for (const [connectionId, reason] of this.#said) this.#outbox.send({ type: 'close', connectionId, reason });
   }
 
   /** The peer knows nothing of before. */

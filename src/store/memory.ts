@@ -3,6 +3,7 @@
  * Small because callers acknowledge (op.ack); bounded by retention and by a cap (op.expiry). An operation admitted and not settled counts
  * as abandoned to whoever asks again: that it is live is known, and said first, by the operation's own machine.
  */
+import { LazyMap } from '../lazy-collections.ts';
 import { ABANDONED, CONFLICT, EXPIRED, FENCED, STARTED, UNKNOWN } from './answers.ts';
 import { Chain } from './chain.ts';
 import { keepBytes, keepOwnBytes, readBytes, sameBytes } from './kept-bytes.ts';
@@ -49,6 +50,14 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   return new RecordsInMemory(options);
 }
 
+function schemasInMemory(): OperationStore['schemas'] {
+  const byDigest = new Map<string, Uint8Array>();
+  return {
+    get: (digest) => byDigest.get(digest),
+    put: (digest, bytes) => void byDigest.set(digest, new Uint8Array(bytes)),
+  };
+}
+
 function positive(name: string, value: unknown, fallback: number): number {
   if (value === undefined) return fallback;
   if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
@@ -59,17 +68,18 @@ class RecordsInMemory implements MemoryStore {
   readonly durable = false;
   readonly identity = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
   readonly retentionMs: number;
-  readonly schemas: OperationStore['schemas'];
+  /** Made for who asks. */
+  #schemas: OperationStore['schemas'] | undefined = undefined;
   readonly #maxBytes: number;
   readonly #clock: { now(): number };
-  readonly #shelves = { initiator: new Map<string, Shelf>(), acceptor: new Map<string, Shelf>() };
+  readonly #shelves = { initiator: new LazyMap<string, Shelf>(), acceptor: new LazyMap<string, Shelf>() };
   /** Settled records with a number, and with a name. */
   readonly #numbered = new Chain<MemoryRecord>();
   readonly #named = new Chain<MemoryRecord>();
   /** Series without records. */
   readonly #silent = new Chain<Series>();
   /** By scope and series. */
-  readonly #fences = new Map<string, Map<string, { dial: number; since: number }>>();
+  readonly #fences = new LazyMap<string, Map<string, { dial: number; since: number }>>();
   /** The series used last: most calls in a row are of one session. */
   #lastSeries: Series | undefined = undefined;
   readonly #discard = (record: MemoryRecord): void => this.#unlist(record);
@@ -81,11 +91,10 @@ class RecordsInMemory implements MemoryStore {
     this.retentionMs = positive('retentionMs', options.retentionMs, DEFAULT_RETENTION_MS);
     this.#maxBytes = positive('maxBytes', options.maxBytes, DEFAULT_MAX_BYTES);
     this.#clock = options.clock ?? Date;
-    const byDigest = new Map<string, Uint8Array>();
-    this.schemas = {
-      get: (digest) => byDigest.get(digest),
-      put: (digest, bytes) => void byDigest.set(digest, new Uint8Array(bytes)),
-    };
+  }
+
+  get schemas(): OperationStore['schemas'] {
+    return (this.#schemas ??= schemasInMemory());
   }
 
   get bytes(): number {

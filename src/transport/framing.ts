@@ -37,8 +37,8 @@ export interface FrameReceiver {
  */
 export class FrameSplitter {
   readonly #receiver: FrameReceiver;
-  /** A header cut by the end of a chunk, and how much of it is here. Zero: between payloads. */
-  readonly #header = new Uint8Array(HEADER_BYTES);
+  /** The length in a header cut by the end of a chunk as far as it is here, and how many of its bytes that are. Zero: between payloads. */
+  #header = 0;
   #headerFilled = 0;
   /** A payload cut by the end of a chunk; its header is complete then. */
   #body: Uint8Array | undefined;
@@ -72,6 +72,7 @@ export class FrameSplitter {
     if (this.#headerFilled < HEADER_BYTES || this.#body === undefined || this.#bodyFilled < this.#body.byteLength) return chunk.byteLength;
     const payload = this.#body;
     this.#body = undefined;
+    this.#header = 0;
     this.#headerFilled = 0;
     return this.#receiver.deliver(payload) ? offset : chunk.byteLength;
   }
@@ -79,10 +80,12 @@ export class FrameSplitter {
   /** Takes of one payload what the chunk has from `start` on, and returns where that ends. */
   #take(chunk: Uint8Array, start: number): number {
     let offset = start;
-    while (this.#headerFilled < HEADER_BYTES && offset < chunk.byteLength) this.#header[this.#headerFilled++] = chunk[offset++] as number;
+    while (this.#headerFilled < HEADER_BYTES && offset < chunk.byteLength) {
+      this.#header += (chunk[offset++] as number) * 0x100 ** this.#headerFilled++;
+    }
     if (this.#headerFilled < HEADER_BYTES) return offset;
     if (this.#body === undefined) {
-      const length = readLength(this.#header, 0);
+      const length = this.#header;
       if (!this.#accepts(length)) return chunk.byteLength;
       // Not zeroed, as every byte of it is written before anybody sees it.
       this.#body = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);

@@ -5,6 +5,8 @@
 import type { Readable, Writable } from 'node:stream';
 import { BaseLink, leavesAtOnce } from './base-link.ts';
 import { FrameSplitter, HEADER_BYTES, writeFrames } from './framing.ts';
+import type { FrameReceiver } from './framing.ts';
+import type { PayloadTooLargeError } from './link.ts';
 
 /** Bytes handed over and not yet taken by the system above which `send` says false (link.backpressure). */
 export const HIGH_WATER_BYTES = 256 * 1024;
@@ -17,7 +19,7 @@ export interface StreamLinkOptions {
 }
 
 /** A socket given as both streams must be made with `allowHalfOpen: true`: the link itself answers an end with an end. */
-export class StreamLink extends BaseLink {
+export class StreamLink extends BaseLink implements FrameReceiver {
   readonly facts: Readonly<Record<string, unknown>>;
   readonly #readable: Readable;
   readonly #writable: Writable;
@@ -39,11 +41,7 @@ export class StreamLink extends BaseLink {
     this.#destroy = options.destroy;
     // Never below the stream's own mark: then a `send` that says false always leads to a `drain` event of the stream.
     this.#highWaterBytes = Math.max(HIGH_WATER_BYTES, writable.writableHighWaterMark);
-    this.#splitter = new FrameSplitter({
-      deliver: (payload) => this.deliver(payload),
-      limit: () => this.inboundLimit,
-      refuse: (error) => this.abort(error),
-    });
+    this.#splitter = new FrameSplitter(this);
     const fail = (error: Error): void => this.abort(error);
     readable.on('error', fail);
     if (writable !== (readable as unknown)) writable.on('error', fail);
@@ -97,6 +95,22 @@ export class StreamLink extends BaseLink {
   protected progress(): number {
     return this.#receivedChunks - this.#writable.writableLength;
   }
+
+  // ---- for its splitter alone (FrameReceiver)
+
+  override deliver(payload: Uint8Array): boolean {
+    return super.deliver(payload);
+  }
+
+  limit(): number {
+    return this.inboundLimit;
+  }
+
+  refuse(error: PayloadTooLargeError): void {
+    this.abort(error);
+  }
+
+  // ---- what its streams tell
 
   #received(chunk: Uint8Array | string): void {
     this.#receivedChunks++;

@@ -25,6 +25,11 @@ const contract = (persist: boolean) =>
 
 type Contract = ReturnType<typeof contract>;
 
+/** Made once, as a program does. */
+const CONTRACTS = { volatile: contract(false), persist: contract(true) };
+
+const contractOf = ({ persist }: Variant): Contract => (persist === true ? CONTRACTS.persist : CONTRACTS.volatile);
+
 interface Variant {
   readonly title: string;
   readonly remark: string;
@@ -69,9 +74,9 @@ async function storeOf(persist: boolean): Promise<{ readonly store: OperationSto
   return { store: lmdbStore({ path }), clear: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-async function serve({ options, persist = false }: Variant): Promise<PeerServer> {
-  const { store, clear } = await storeOf(persist);
-  const server = await listen(tcp({ port: 0 }), { ...LIMITS, ...options, store, services: [service(contract(persist))] });
+async function serve(variant: Variant): Promise<PeerServer> {
+  const { store, clear } = await storeOf(variant.persist ?? false);
+  const server = await listen(tcp({ port: 0 }), { ...LIMITS, ...variant.options, store, services: [service(contractOf(variant))] });
   return {
     port: server.address.port,
     async close() {
@@ -113,7 +118,7 @@ function peer(variant: Variant): Peer {
     serve: () => serve(variant),
     async connect(port) {
       const session = await connect(tcp({ port }), { ...LIMITS, ...variant.options });
-      return clientOf(session, contract(variant.persist ?? false));
+      return clientOf(session, contractOf(variant));
     },
   };
 }
