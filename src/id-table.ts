@@ -13,12 +13,24 @@ const KEPT_CAPACITY = 1_024;
 const SPARSE = 16;
 /** 2^32 divided by the golden ratio: neighbouring numbers get places far apart. */
 const GOLDEN = 0x9e37_79b1;
-const HIGH_BITS = 0x85eb_ca6b;
-/** A peer that chooses its numbers must not be able to choose their places too. What is visible never depends on it. */
-const SECRET = crypto.getRandomValues(new Int32Array(1))[0]!;
+const LOW_MIX = 0xc2b2_ae35;
+const HIGH_MIX = 0x85eb_ca6b;
+/** A peer that chooses its numbers must not be able to choose their places too. What is visible never depends on them. */
+const [LOW_SECRET, HIGH_SECRET] = crypto.getRandomValues(new Int32Array(2)) as unknown as readonly [number, number];
 const FREE = 0;
 /** What every table without room has. */
 const NONE: never[] = [];
+
+/**
+ * The place of a number in a table of 2^(32 - shift) places. Each half of it is mixed with a secret before it meets the other one, so that neither can make up for
+ * the other without knowing them.
+ */
+export function placeOf(id: number, shift: number): number {
+  let mixed = Math.imul(id ^ LOW_SECRET, LOW_MIX);
+  mixed ^= mixed >>> 15;
+  if (id > 0xffff_ffff) mixed ^= Math.imul(Math.floor(id / 0x1_0000_0000) ^ HIGH_SECRET, HIGH_MIX);
+  return Math.imul(mixed, GOLDEN) >>> shift;
+}
 
 /** Keys are whole numbers from 1 to 2^53 - 1. */
 export class IdTable<V> {
@@ -87,16 +99,11 @@ export class IdTable<V> {
     return this.#ids.filter((id) => id !== FREE);
   }
 
-  #place(id: number): number {
-    const high = id > 0xffff_ffff ? Math.imul(Math.floor(id / 0x1_0000_0000), HIGH_BITS) : 0;
-    return Math.imul((id | 0) ^ high ^ SECRET, GOLDEN) >>> this.#shift;
-  }
-
   /** Where `id` is, or the free place where it would be. */
   #find(id: number): number {
     const ids = this.#ids;
     const mask = this.#capacity - 1;
-    let at = this.#place(id);
+    let at = placeOf(id, this.#shift);
     while (ids[at] !== id && ids[at] !== FREE) at = (at + 1) & mask;
     return at;
   }
@@ -107,7 +114,7 @@ export class IdTable<V> {
     const values = this.#values;
     const mask = this.#capacity - 1;
     for (let at = (gap + 1) & mask; ids[at] !== FREE; at = (at + 1) & mask) {
-      const fromPlace = (at - this.#place(ids[at]!)) & mask;
+      const fromPlace = (at - placeOf(ids[at]!, this.#shift)) & mask;
       if (fromPlace < ((at - gap) & mask)) continue;
       ids[gap] = ids[at]!;
       values[gap] = values[at];

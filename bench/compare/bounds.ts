@@ -50,10 +50,13 @@ const own =
   (run: Run) =>
     figureOf(run, id, peer, figure);
 
+/** Cases that ask nothing of a server. */
+const WITHOUT_CALLS: ReadonlySet<string> = new Set(['bundle', 'import']);
+
 /** Nothing lost where something was asked. */
 function faults(run: Run): number | undefined {
-  const measured = Object.values(run.cases).some(({ peers }) =>
-    Object.entries(peers).some(([peer, { rounds }]) => isOurs(peer) && rounds.length > 0),
+  const measured = Object.entries(run.cases).some(
+    ([id, { peers }]) => !WITHOUT_CALLS.has(id) && Object.entries(peers).some(([peer, { rounds }]) => isOurs(peer) && rounds.length > 0),
   );
   if (!measured) return undefined;
   return faultsOf(run).reduce((sum, { peer, wrong, lost }) => (isOurs(peer) ? sum + wrong + lost : sum), 0);

@@ -2,7 +2,7 @@
  * `npm run bench`: statewire and its peers side by side, on one machine, in one run. Prints the tables and what became of our bounds; exits non-zero where
  * an answer was wrong or lost, or a bound failed.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { judge, verdictsText } from './bounds.ts';
 import { HELP, readOptions } from './options.ts';
@@ -46,7 +46,9 @@ function report(found: Run, { json, svg, markdown }: Options): boolean {
   for (const failure of failures) console.log(`  fails: ${failure}`);
   write(json, `${JSON.stringify({ ...found, bounds: verdicts, faults }, undefined, 1)}\n`);
   const chart = chartOf(found);
-  if (chart !== undefined) write(svg, chart);
+  // Rather none than one of another run.
+  if (chart === undefined) rmSync(svg, { force: true });
+  else write(svg, chart);
   console.log(`\n${json}${chart === undefined ? '' : `\n${svg}`}`);
   return faults.length === 0 && failures.length === 0 && verdicts.every(({ holds }) => holds !== false);
 }

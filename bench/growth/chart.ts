@@ -37,6 +37,7 @@ export function chartOf(growths: readonly Growth[]): string {
       left: PLACES[index]?.left,
       top: (PLACES[index]?.top ?? 0) - 34,
       itemWidth: 14,
+      itemGap: 30,
       textStyle: { fontSize: 11, color: INK },
     })),
     grid: PLACES.slice(0, shown.length),

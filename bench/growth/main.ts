@@ -32,16 +32,35 @@ const HELP = `npm run bench:growth -- [options]: what a call costs as things gro
 
 const results = (name: string): string => fileURLToPath(new URL(`../../results/${name}`, import.meta.url));
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: Object.keys(MEASURES).join(',') },
-    rounds: { type: 'string', default: '5' },
-    quick: { type: 'boolean', default: false },
-    json: { type: 'string', default: results('growth.json') },
-    svg: { type: 'string', default: results('growth.svg') },
-    help: { type: 'boolean', default: false },
-  },
-});
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: Object.keys(MEASURES).join(',') },
+      rounds: { type: 'string', default: '5' },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string', default: results('growth.json') },
+      svg: { type: 'string', default: results('growth.svg') },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds must be a whole number from 1 on, not '${values.rounds}'`);
+  const names = values.only.split(',').map((name) => name.trim());
+  for (const name of names)
+    if (MEASURES[name] === undefined) throw new TypeError(`there is no measure '${name}': ${Object.keys(MEASURES).join(', ')}`);
+  return { ...values, rounds, names };
+}
+
+function optionsOrExit(): ReturnType<typeof readOptions> {
+  try {
+    return readOptions();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(2);
+  }
+}
+
+const options = optionsOrExit();
 
 function write(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -58,6 +77,7 @@ function print(growth: Growth): boolean {
     })),
   );
   for (const note of growth.notes) console.log(`  ${note}`);
+  if (options.quick) return true;
   const verdicts = growth.lines.map(judge);
   for (const { line, growth: times, most, holds } of verdicts)
     console.log(`  ${holds ? 'holds' : 'fails'}: ${line}: ${times.toFixed(2)} times (at most ${most.toFixed(2)})`);
@@ -65,29 +85,25 @@ function print(growth: Growth): boolean {
 }
 
 async function run(): Promise<boolean> {
-  const rounds = values.quick ? 1 : Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds must be a whole number from 1 on, not '${values.rounds}'`);
-  const plan: Plan = { quick: values.quick, rounds, roundMs: values.quick ? 200 : 800, warmUpMs: values.quick ? 500 : 4_000 };
-  const names = values.only.split(',').map((name) => name.trim());
+  const rounds = options.quick ? 1 : options.rounds;
+  const plan: Plan = { quick: options.quick, rounds, roundMs: options.quick ? 200 : 800, warmUpMs: options.quick ? 500 : 4_000 };
   const growths: Growth[] = [];
   let allHold = true;
   const { cpu, cores, node } = machine();
   console.log(`two processes on loopback, median of ${rounds} · ${cpu} (${cores} cores), Node ${node}`);
-  for (const name of names) {
-    const measure = MEASURES[name];
-    if (measure === undefined) throw new TypeError(`there is no measure '${name}': ${Object.keys(MEASURES).join(', ')}`);
-    const growth = await measure(plan);
+  for (const name of options.names) {
+    const growth = await MEASURES[name]!(plan);
     growths.push(growth);
     if (!print(growth)) allHold = false;
   }
   write(
-    values.json,
+    options.json,
     `${JSON.stringify({ machine: machine(), date: new Date().toISOString(), growths, verdicts: growths.flatMap(({ lines }) => lines.map(judge)) }, undefined, 1)}\n`,
   );
-  write(values.svg, chartOf(growths));
-  console.log(`\n${values.json}\n${values.svg}`);
-  return allHold || values.quick;
+  write(options.svg, chartOf(growths));
+  console.log(`\n${options.json}\n${options.svg}`);
+  return allHold || options.quick;
 }
 
-if (values.help) console.log(HELP);
+if (options.help) console.log(HELP);
 else process.exitCode = (await run()) ? 0 : 1;

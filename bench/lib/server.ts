@@ -1,9 +1,7 @@
 /** The other process of the benches: serves what its first argument says and answers its parent over the IPC channel. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Packr } from 'msgpackr';
 import { implement, listen, memoryStore } from 'statewire';
 import type { Server } from 'statewire';
 import { lmdbStore } from 'statewire/lmdb';
@@ -13,7 +11,6 @@ import { serveRawStream } from './channel-raw.ts';
 import { serveProxy, serveStreams } from './channel-service.ts';
 import { echoService } from './echo.ts';
 import { MemoryWatch } from './memory.ts';
-import { framesOf, sendFrames } from './raw.ts';
 
 /** What the parent asks of this process. */
 export type Question = { readonly ask: 'heap' | 'cpu' | 'live' | 'watch' | 'growth' };
@@ -21,21 +18,6 @@ export type Question = { readonly ask: 'heap' | 'cpu' | 'live' | 'watch' | 'grow
 const [kind = 'statewire', limit = '256'] = process.argv.slice(2);
 const memory = new MemoryWatch();
 let server: Server<{ port: number }> | undefined;
-
-function serveRaw(): Promise<number> {
-  const packr = new Packr({ useRecords: false });
-  const raw = createServer((socket) => {
-    socket.setNoDelay(true);
-    const send = sendFrames(socket);
-    framesOf(socket, (frame) => {
-      const [id, value] = packr.unpack(frame) as [number, unknown];
-      send(packr.pack([id, value]));
-    });
-  });
-  return new Promise((resolve) => {
-    raw.listen(0, '127.0.0.1', () => resolve((raw.address() as { port: number }).port));
-  });
-}
 
 async function serveStatewire(): Promise<number> {
   const maxConcurrentRequests = Number(limit);
@@ -69,7 +51,6 @@ function answer({ ask }: Question): unknown {
 
 /** By the first argument; what the second one is for is theirs. */
 const servers: Readonly<Record<string, () => Promise<number>>> = {
-  raw: serveRaw,
   statewire: serveStatewire,
   'raw-small': () => serveRawStream('small'),
   'raw-binary': () => serveRawStream('binary'),

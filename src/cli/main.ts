@@ -7,13 +7,14 @@ const HELP = `statewire <command> [options]
 
   demo         a bank over TCP charges 1,000 orders while links are cut and it is killed, and streams them through channels; all is checked
   simulate     clients and servers on a network that fails, in processes that die, all decided by a seed: is every rule kept?
+  bench        what this machine does with statewire: calls, channels, blobs and durable calls between two processes over TCP
   store        what is in the folder of an lmdbStore: statewire store <path> ls|show|sweep
 
   --help       print this; after a command: its options
   --version    print the version
 `;
 
-const COMMANDS = ['demo', 'simulate', 'store'];
+const COMMANDS = ['demo', 'simulate', 'bench', 'store'];
 
 /** Signals that end the command, and their numbers. */
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
@@ -30,6 +31,8 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
       return (await import('./demo.ts')).demo(rest, signal);
     case 'simulate':
       return (await import('./simulate.ts')).simulateSeeds(rest, signal);
+    case 'bench':
+      return (await import('./bench.ts')).bench(rest, signal);
     case 'store':
       return (await import('./store.ts')).store(rest, signal);
     case '--help':

@@ -1,8 +1,9 @@
 /**
  * What leaves a session: messages gather in a batch, and what one turn of the event loop gathered goes to the link together,
- * normally as one payload. A turn that gathers many hands over the first of them early: the peer begins on those while we go on. Items gather by channel, and join the batch before whatever message follows them. While the link is above its
- * high-water mark the batch waits, and no new call or item is added to it (link.backpressure); answers are, and are counted, so that a peer
- * that asks on and reads none of them can be stopped.
+ * normally as one payload. A turn that gathers many hands over the first of them early: the peer begins on those while we go on. Items
+ * gather by channel, and join the batch before whatever message follows them. While the link is above its high-water mark the batch
+ * waits, and no new call or item is added to it (link.backpressure); answers are, and are counted, so that a peer that asks on and reads
+ * none of them can be stopped.
  */
 import type { Handover, Outlet, RoomWaiter } from '../driver/outlet.ts';
 import { LazyMap, LazySet } from '../lazy-collections.ts';

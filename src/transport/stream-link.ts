@@ -1,6 +1,6 @@
 /**
- * A link over Node byte streams: one socket (tcp, tls, unix) or a pair of streams (stdio). Frames with framing.ts; every payload
- * sent in one turn of the event loop leaves in one system call. How streams come about is not its matter: tcp.ts, unix.ts, stdio.ts.
+ * A link over Node byte streams: one socket (tcp, tls, unix) or a pair of streams (stdio). Frames with framing.ts; small payloads
+ * of one turn of the event loop leave in one system call. How streams come about is not its matter: tcp.ts, unix.ts, stdio.ts.
  */
 import type { Readable, Writable } from 'node:stream';
 import { BaseLink, leavesAtOnce } from './base-link.ts';

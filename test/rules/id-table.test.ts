@@ -1,7 +1,7 @@
 /** The table of what has a number, against a Map. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IdTable } from '../../src/id-table.ts';
+import { IdTable, placeOf } from '../../src/id-table.ts';
 
 const id = fc.oneof(
   fc.integer({ min: 1, max: 40 }),
@@ -58,6 +58,22 @@ describe('an IdTable', () => {
     }
     expect(deleted).toBe(99_900 + 400_001);
     expectAlike(table, map);
+  });
+
+  // How numbers relate whose places a peer might hope to know: the inverse of a multiplier, one half making up for the other, one bit, one half alone.
+  it.each<[string, (at: number) => number]>([
+    ['neighbours', (at) => at],
+    ['every second one', (at) => 2 * at],
+    ['multiples of 2^20', (at) => at * 2 ** 20],
+    ['high halves alone', (at) => at * 2 ** 32],
+    ['both halves, one a multiple of the other', (at) => at * 2 ** 32 + (Math.imul(at, 0x85eb_ca6b) >>> 0)],
+    ['both halves, mixed as the low one is', (at) => at * 2 ** 32 + (Math.imul(at, 0xc2b2_ae35) >>> 0)],
+    ['inverses of the last multiplier', (at) => Math.imul(at, 0x0e8b_2f51) >>> 0 || 1],
+    ['both halves alike', (at) => at * 2 ** 32 + at],
+  ])('[id.violation] spreads the numbers that a peer chooses: %s', (_, numberAt) => {
+    const places = new Set(Array.from({ length: 4_096 }, (__, index) => placeOf(numberAt(index + 1), 32 - 13)));
+    // Thrown at random, 4,096 of them take about 3,220 of 8,192 places.
+    expect(places.size).toBeGreaterThan(2_400);
   });
 
   it('is empty after clear, and can be used again', () => {
