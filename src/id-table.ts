@@ -32,7 +32,7 @@ export function placeOf(id: number, shift: number): number {
   return Math.imul(mixed, GOLDEN) >>> shift;
 }
 
-/** Keys are whole numbers from 1 to 2^53 - 1. */
+/** Keys are whole numbers from 1 to 2^53 - 1; 0 is what a free place has, and never a key. */
 export class IdTable<V> {
   #size = 0;
   #capacity = 0;

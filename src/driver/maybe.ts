@@ -33,13 +33,5 @@ export function inquire<C, T>({ ask, onAnswer, onFailure }: Inquiry<C, T>, conte
 
 /** Asks, and hands the answer or the failure on: now if it is there now. What the two receivers throw is theirs. */
 export function settle<T>(ask: () => MaybePromise<T>, onAnswer: (answer: T) => void, onFailure: (error: unknown) => void): void {
-  let answer: MaybePromise<T>;
-  try {
-    answer = ask();
-  } catch (error) {
-    onFailure(error);
-    return;
-  }
-  if (isPromise(answer)) answer.then(onAnswer, onFailure);
-  else onAnswer(answer);
+  inquire<undefined, T>({ ask, onAnswer: (_, answer) => onAnswer(answer), onFailure: (_, error) => onFailure(error) }, undefined);
 }

@@ -23,7 +23,7 @@ export function keepBytes(view: Uint8Array): KeptBytes {
   return new Uint8Array(view);
 }
 
-/** Bytes that nobody touches any more: a view is kept as it is where it is most of a large buffer, so that what it pins is no more than twice its size. */
+/** Bytes that nobody touches any more: a view is kept as it is where it is most of a large buffer, so that what it pins is at most twice what the store counts. */
 export function keepOwnBytes(view: Uint8Array): KeptBytes {
   const length = view.byteLength;
   return length > STRING_BYTES && view.buffer.byteLength <= 2 * length && !isBuffer(view) ? view : keepBytes(view);
